@@ -1,0 +1,21 @@
+"""The equations: every cell that refrain knows, and the decorator to write one."""
+
+from refrain.cells.define import Cell, SizedCell, cell, matrix, scalar, vector
+from refrain.cells.gru import gru
+from refrain.cells.lstm import lstm
+from refrain.cells.simple_rnn import simple_rnn
+
+ALL = (simple_rnn, lstm, gru)
+
+__all__ = [
+    "ALL",
+    "Cell",
+    "SizedCell",
+    "cell",
+    "gru",
+    "lstm",
+    "matrix",
+    "scalar",
+    "simple_rnn",
+    "vector",
+]

@@ -1,0 +1,29 @@
+"""Every exception that a user of refrain can meet.
+
+The rest of the package raises these and nothing of its own besides.
+"""
+
+
+class RefrainError(Exception):
+    """Base of all errors of this package."""
+
+
+class CellError(RefrainError):
+    """The equations of a cell cannot be used as they are written.
+
+    Cause: an unknown function, a state that is never updated, Python control
+    flow on a traced value, a declaration that contradicts the equations.
+    Repair: the message quotes the line and says what to write.
+    """
+
+
+class CellShapeError(CellError):
+    """Two operands in a cell's equations do not fit each other."""
+
+
+class GraphError(RefrainError):
+    """A graph breaks its own rules; a fault of the package, not of the user."""
+
+
+class DataError(RefrainError):
+    """A user's data cannot serve the task: missing, empty, too short, not numeric."""

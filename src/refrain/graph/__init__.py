@@ -1,0 +1,1 @@
+"""The language of cells: nodes, primitives, tracing, and their meaning in NumPy."""

@@ -1,0 +1,193 @@
+"""The functions that equations may use: primitives, and activations made of them.
+
+Every name and formula is Keras's (keras.activations, keras.ops), so that an
+activation asked for by name means the same everywhere. `ACTIVATIONS` lists the ones
+that take one vector and keep its shape.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from refrain.graph.node import Node
+from refrain.graph.ops import op
+
+Activation = Callable[[Node], Node]
+ACTIVATIONS: dict[str, Activation] = {}
+
+
+def activation(function: Activation) -> Activation:
+    """List a function of one vector as an activation."""
+    ACTIVATIONS[function.__name__] = function
+    return function
+
+
+def _primitive(name: str, text: str) -> Callable[..., Node]:
+    def function(*operands) -> Node:
+        return op(name, *operands)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = text
+    return function
+
+
+log = _primitive("log", "Natural logarithm.")
+log1p = _primitive("log1p", "log(1 + x), exact near 0.")
+expm1 = _primitive("expm1", "exp(x) - 1, exact near 0.")
+sqrt = _primitive("sqrt", "Square root.")
+erf = _primitive("erf", "Error function.")
+sin = _primitive("sin", "Sine.")
+cos = _primitive("cos", "Cosine.")
+abs = _primitive("abs", "Absolute value.")
+sign = _primitive("sign", "-1, 0 or 1.")
+maximum = _primitive("maximum", "The larger of two.")
+minimum = _primitive("minimum", "The smaller of two.")
+where = _primitive("where", "where(condition, a, b): a where true, else b.")
+sum = _primitive("sum", "Sum over the units of one sample.")
+mean = _primitive("mean", "Mean over the units of one sample.")
+max = _primitive("max", "Largest of the units of one sample.")
+exp = _primitive("exp", "Exponential.")
+
+tanh = activation(_primitive("tanh", "Hyperbolic tangent."))
+sigmoid = activation(_primitive("sigmoid", "1 / (1 + exp(-x))."))
+
+
+def layer_norm(x: Node, gain: Node, shift: Node | float = 0.0, epsilon=1e-5) -> Node:
+    """Layer normalisation over units. Source: Ba, Kiros, Hinton 2016, 1607.06450."""
+    centred = x - mean(x)
+    return centred / sqrt(mean(centred * centred) + epsilon) * gain + shift
+
+
+@activation
+def linear(x: Node) -> Node:
+    return x
+
+
+@activation
+def exponential(x: Node) -> Node:
+    return exp(x)
+
+
+@activation
+def relu(x: Node) -> Node:
+    return maximum(x, 0.0)
+
+
+@activation
+def relu6(x: Node) -> Node:
+    return minimum(maximum(x, 0.0), 6.0)
+
+
+@activation
+def leaky_relu(x: Node, negative_slope: float = 0.2) -> Node:
+    return where(x > 0.0, x, negative_slope * x)
+
+
+@activation
+def elu(x: Node, alpha: float = 1.0) -> Node:
+    # minimum keeps the branch that is not taken finite, and so its gradient.
+    return where(x > 0.0, x, alpha * expm1(minimum(x, 0.0)))
+
+
+@activation
+def celu(x: Node, alpha: float = 1.0) -> Node:
+    return maximum(x, 0.0) + alpha * expm1(minimum(x, 0.0) / alpha)
+
+
+@activation
+def selu(x: Node) -> Node:
+    """Source: Klambauer et al. 2017, 1706.02515, whose constants these are."""
+    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+
+
+@activation
+def softplus(x: Node) -> Node:
+    return maximum(x, 0.0) + log1p(exp(-abs(x)))
+
+
+@activation
+def softsign(x: Node) -> Node:
+    return x / (1.0 + abs(x))
+
+
+@activation
+def squareplus(x: Node, b: float = 4.0) -> Node:
+    return 0.5 * (x + sqrt(x * x + b))
+
+
+@activation
+def log_sigmoid(x: Node) -> Node:
+    return -softplus(-x)
+
+
+@activation
+def silu(x: Node) -> Node:
+    return x * sigmoid(x)
+
+
+@activation
+def mish(x: Node) -> Node:
+    return x * tanh(softplus(x))
+
+
+@activation
+def gelu(x: Node) -> Node:
+    return 0.5 * x * (1.0 + erf(x / math.sqrt(2.0)))
+
+
+@activation
+def hard_sigmoid(x: Node) -> Node:
+    return relu6(x + 3.0) / 6.0
+
+
+@activation
+def hard_silu(x: Node) -> Node:
+    return x * hard_sigmoid(x)
+
+
+@activation
+def hard_tanh(x: Node) -> Node:
+    return minimum(maximum(x, -1.0), 1.0)
+
+
+@activation
+def tanh_shrink(x: Node) -> Node:
+    return x - tanh(x)
+
+
+@activation
+def soft_shrink(x: Node, threshold: float = 0.5) -> Node:
+    return maximum(x - threshold, 0.0) - maximum(-x - threshold, 0.0)
+
+
+@activation
+def hard_shrink(x: Node, threshold: float = 0.5) -> Node:
+    return where(abs(x) > threshold, x, 0.0)
+
+
+@activation
+def sparse_plus(x: Node) -> Node:
+    inside = 0.25 * (x + 1.0) ** 2
+    return where(x > 1.0, x, where(x > -1.0, inside, 0.0))
+
+
+@activation
+def sparse_sigmoid(x: Node) -> Node:
+    return minimum(maximum(0.5 * (x + 1.0), 0.0), 1.0)
+
+
+@activation
+def softmax(x: Node) -> Node:
+    e = exp(x - max(x))
+    return e / sum(e)
+
+
+@activation
+def log_softmax(x: Node) -> Node:
+    shifted = x - max(x)
+    return shifted - log(sum(exp(shifted)))
+
+
+ACTIVATIONS["swish"] = silu
+ACTIVATIONS["hard_swish"] = hard_silu

@@ -1,0 +1,99 @@
+"""Graph: the traced equations of one step, with names for what enters and leaves.
+
+A graph is the form that every later stage reads: the interpreter, the derivation of
+gradients, the plan, the Keras scan, the exporters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from refrain.graph.node import Node, Origin, Shape, build, building, originating
+from refrain.graph.ops import OPS
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One step of a cell, or its gradient.
+
+    Attributes:
+        name: the cell's name.
+        leaves: every value that enters, by name: `x`, `h_prev`, `W.i`, `b.i`.
+        results: every value that leaves, by name, in order: `output`, then the
+            new states by name; a gradient graph has `grad_<leaf>`.
+    """
+
+    name: str
+    leaves: dict[str, Node]
+    results: dict[str, Node]
+
+    def nodes(self) -> list[Node]:
+        """All nodes that the results need, operands before their users."""
+        return ordered(self.results.values())
+
+    def users(self) -> dict[Node, list[Node]]:
+        """For each node, the nodes that read it."""
+        found: dict[Node, list[Node]] = {node: [] for node in self.nodes()}
+        for node in found:
+            for operand in node.inputs:
+                found[operand].append(node)
+        return found
+
+
+def leaf(name: str, shape: Shape, origin: Origin | None = None) -> Node:
+    """A value from outside the equations; the same name is the same node."""
+    if origin is None:
+        return build(OPS["leaf"], attribute=name, shape=shape)
+    with originating(origin):
+        return build(OPS["leaf"], attribute=name, shape=shape)
+
+
+def constant(value: float) -> Node:
+    return build(OPS["constant"], attribute=float(value))
+
+
+def ordered(results: Iterable[Node]) -> list[Node]:
+    """Nodes that `results` need, in the order in which equations compute them."""
+    seen: dict[Node, None] = {}
+    stack: list[tuple[Node, Iterator[Node]]] = []
+    for result in results:
+        stack.append((result, iter(result.inputs)))
+        while stack:
+            node, operands = stack[-1]
+            pending = next((o for o in operands if o not in seen), None)
+            if pending is not None:
+                stack.append((pending, iter(pending.inputs)))
+                continue
+            seen.setdefault(node)
+            stack.pop()
+    return list(seen)
+
+
+Rule = Callable[[Node, tuple[Node, ...]], Node | None]
+
+
+def rewrite(graph: Graph, rule: Rule) -> Graph:
+    """Rebuild a graph bottom-up.
+
+    `rule(node, operands)` returns the replacement of `node`, whose rebuilt operands
+    are given, or None to keep it. Replacements carry the line of what they replace.
+    """
+    new: dict[Node, Node] = {}
+    with building():
+        for node in [*graph.leaves.values(), *graph.nodes()]:
+            if node in new:
+                continue
+            operands = tuple(new[i] for i in node.inputs)
+            with originating(node.origin):
+                made = rule(node, operands)
+                if made is None:
+                    made = build(
+                        node.op, *operands, attribute=node.attribute, shape=node.shape
+                    )
+            new[node] = made
+    results = {name: new[node] for name, node in graph.results.items()}
+    found = {n.attribute: n for n in ordered(results.values()) if n.op is OPS["leaf"]}
+    kept = {str(name): found.get(name, new[n]) for name, n in graph.leaves.items()}
+    leaves = {**kept, **{str(k): v for k, v in found.items()}}
+    return replace(graph, leaves=leaves, results=results)

@@ -1,0 +1,253 @@
+"""The primitives of the language: one record each for shape, meaning and gradient.
+
+Names are NumPy's and Keras's, so that every other executor finds its rule by name.
+Arrays carry units on the last axis; vectors and scalars that belong to no sample
+broadcast. `OPS` is the whole list; a test fails for an emitter that misses one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from refrain.errors import GraphError
+from refrain.graph.node import (
+    BOOL,
+    REAL,
+    Node,
+    Op,
+    Shape,
+    as_node,
+    build,
+    primitives,
+    shape_error,
+)
+
+OPS: dict[str, Op] = primitives
+
+
+def primitive(name: str, shape, value, gradient, dtype: str = REAL) -> Op:
+    """Record a primitive and list it in `OPS`."""
+    OPS[name] = Op(name, shape, value, gradient, dtype)
+    return OPS[name]
+
+
+# -- shape rules ---------------------------------------------------------------
+
+
+def _given(*_: Node) -> Shape:
+    raise GraphError("leaves and constants bring their own shape")
+
+
+def _same(*operands: Node) -> Shape:
+    """Pointwise: equal shapes, or a scalar beside any shape."""
+    for operand in operands:
+        if operand.dtype == BOOL:
+            raise shape_error(
+                f"{operand.describe()} is a truth value and was used as a number.",
+                "a number",
+                "choose with where(condition, a, b)",
+            )
+    return _common(operands)
+
+
+def _choice(condition: Node, *operands: Node) -> Shape:
+    """where: a truth value, then two numbers."""
+    if condition.dtype != BOOL:
+        raise shape_error(
+            f"where: the condition {condition.describe()} is a number.",
+            "a truth value",
+            "compare it, e.g. where(x > 0.0, a, b)",
+        )
+    _same(*operands)
+    return _common((condition, *operands))
+
+
+def _common(operands: tuple[Node, ...]) -> Shape:
+    for operand in operands:
+        if len(operand.shape) == 2:
+            raise shape_error(
+                f"{operand.describe()} is a matrix {_show(operand.shape)} and was "
+                "used pointwise.",
+                "a vector or a scalar",
+                "multiply a matrix from the right, e.g. x @ W.i",
+            )
+    shapes = {o.shape for o in operands if o.shape}
+    if len(shapes) > 1:
+        left, right = [o for o in operands if o.shape][-2:]
+        raise shape_error(
+            f"cannot combine {left.describe()} {_show(left.shape)} with "
+            f"{right.describe()} {_show(right.shape)}.",
+            "vectors of one size",
+            "bring one to the other's size with a product, e.g. x @ W.i",
+        )
+    return next(iter(shapes), ())
+
+
+def _product(left: Node, right: Node) -> Shape:
+    if len(right.shape) != 2:
+        raise shape_error(
+            f"cannot multiply {left.describe()} {_show(left.shape)} by "
+            f"{right.describe()} {_show(right.shape)} with @.",
+            "a weight matrix on the right of @",
+            "write the vector first, x @ W.i, and use * between vectors",
+        )
+    if left.shape != right.shape[:1]:
+        raise shape_error(
+            f"cannot multiply {left.describe()} {_show(left.shape)} by "
+            f"{right.describe()} {_show(right.shape)}.",
+            f"a matrix with `{''.join(left.shape) or '1'}` rows",
+            "multiply a state by U (recurrent_kernel), the input by W (kernel)",
+        )
+    return right.shape[1:]
+
+
+def _product_transposed(left: Node, right: Node) -> Shape:
+    return right.shape[:1]
+
+
+def _pair(left: Node, right: Node) -> Shape:
+    return (*left.shape, *right.shape)
+
+
+def _reduced(operand: Node) -> Shape:
+    if len(operand.shape) != 1:
+        raise shape_error(
+            f"cannot reduce {operand.describe()} {_show(operand.shape)} over units.",
+            "a vector",
+            "reduce a state, a gate or a product, e.g. mean(x @ W.i)",
+        )
+    return ()
+
+
+def _show(shape: Shape) -> str:
+    return f"({', '.join(shape)}{',' if len(shape) == 1 else ''})"
+
+
+# -- gradients -----------------------------------------------------------------
+
+
+def op(name: str, *operands) -> Node:
+    """The node of primitive `name` on nodes or numbers."""
+    return build(OPS[name], *(as_node(o) for o in operands))
+
+
+def _where(condition: Node, a, b) -> Node:
+    return op("where", condition, a, b)
+
+
+def _nothing(y: Node, g: Node) -> tuple[Node | None, ...]:
+    return tuple(None for _ in y.inputs)
+
+
+def _larger(y: Node, g: Node) -> tuple[Node, Node]:
+    # At a tie the second operand takes the gradient: relu(x) = maximum(x, 0) is flat
+    # at 0, as in Keras.
+    a, b = y.inputs
+    return _where(a > b, g, 0.0), _where(a > b, 0.0, g)
+
+
+def _smaller(y: Node, g: Node) -> tuple[Node, Node]:
+    a, b = y.inputs
+    return _where(a < b, g, 0.0), _where(a < b, 0.0, g)
+
+
+def _largest(y: Node, g: Node) -> tuple[Node]:
+    (x,) = y.inputs
+    hit = _where(op("equal", x, y), 1.0, 0.0)
+    return (hit * (g / op("sum", hit)),)
+
+
+def _unary(rule):
+    """The gradient of a function of one operand from its derivative rule(x, y)."""
+    return lambda y, g: (g * rule(y.inputs[0], y),)
+
+
+# -- the list ------------------------------------------------------------------
+
+# Leaves: values that come from outside the equations, and numbers.
+primitive("leaf", _given, None, _nothing)
+primitive("constant", _given, None, _nothing)
+
+primitive("add", _same, np.add, lambda y, g: (g, g))
+primitive("subtract", _same, np.subtract, lambda y, g: (g, -g))
+primitive(
+    "multiply", _same, np.multiply, lambda y, g: (g * y.inputs[1], g * y.inputs[0])
+)
+primitive(
+    "divide",
+    _same,
+    np.divide,
+    lambda y, g: (g / y.inputs[1], -(g * y / y.inputs[1])),
+)
+primitive("negative", _same, np.negative, lambda y, g: (-g,))
+primitive("maximum", _same, np.maximum, _larger)
+primitive("minimum", _same, np.minimum, _smaller)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    # Both branches keep exp's argument at or below 0, so nothing overflows.
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+
+
+_erf = np.vectorize(math.erf, otypes=[float])
+
+primitive("exp", _same, np.exp, _unary(lambda x, y: y))
+primitive("expm1", _same, np.expm1, _unary(lambda x, y: y + 1.0))
+primitive("log", _same, np.log, lambda y, g: (g / y.inputs[0],))
+primitive("log1p", _same, np.log1p, lambda y, g: (g / (1.0 + y.inputs[0]),))
+primitive("sqrt", _same, np.sqrt, lambda y, g: (g * 0.5 / y,))
+primitive("tanh", _same, np.tanh, _unary(lambda x, y: 1.0 - y * y))
+primitive("sigmoid", _same, _sigmoid, _unary(lambda x, y: y * (1.0 - y)))
+primitive(
+    "erf",
+    _same,
+    lambda x: _erf(x).astype(x.dtype),
+    _unary(lambda x, y: (2 / math.sqrt(math.pi)) * op("exp", -(x * x))),
+)
+primitive("sin", _same, np.sin, _unary(lambda x, y: op("cos", x)))
+primitive("cos", _same, np.cos, _unary(lambda x, y: -op("sin", x)))
+primitive("abs", _same, np.abs, _unary(lambda x, y: op("sign", x)))
+primitive("sign", _same, np.sign, _nothing)
+
+primitive("greater", _same, np.greater, _nothing, dtype=BOOL)
+primitive("equal", _same, np.equal, _nothing, dtype=BOOL)
+primitive(
+    "where",
+    _choice,
+    np.where,
+    lambda y, g: (
+        None,
+        _where(y.inputs[0], g, 0.0),
+        _where(y.inputs[0], 0.0, g),
+    ),
+)
+
+# Reductions over the units of one sample.
+primitive("sum", _reduced, lambda x: x.sum(-1, keepdims=True), lambda y, g: (g,))
+primitive(
+    "mean",
+    _reduced,
+    lambda x: x.mean(-1, keepdims=True),
+    lambda y, g: (g / op("size", y.inputs[0]),),
+)
+primitive("max", _reduced, lambda x: x.max(-1, keepdims=True), _largest)
+primitive(
+    "size", _reduced, lambda x: np.asarray([[x.shape[-1]]], dtype=x.dtype), _nothing
+)
+
+primitive(
+    "matmul",
+    _product,
+    np.matmul,
+    lambda y, g: (
+        op("matmul_transposed", g, y.inputs[1]),
+        op("outer", y.inputs[0], g),
+    ),
+)
+# These two arise in gradients alone. `outer` is summed over samples: it is the
+# gradient of a weight, and a weight belongs to all samples.
+primitive("matmul_transposed", _product_transposed, lambda g, w: g @ w.T, _nothing)
+primitive("outer", _pair, lambda a, g: a.T @ g, _nothing)

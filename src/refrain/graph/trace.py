@@ -1,0 +1,170 @@
+"""Runs a cell's equations once on nodes and records what they compute.
+
+The function is ordinary Python; whatever it does with a node becomes a graph, and a
+mistake becomes an error that quotes the line and says what to write.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+
+from refrain.errors import CellError
+from refrain.graph.functions import __dict__ as _functions
+from refrain.graph.graph import Graph, constant, leaf
+from refrain.graph.node import Node, Origin, Shape, as_node, building
+from refrain.graph.ops import OPS
+
+# None stands for a weight that these options leave out: it is zero.
+Shapes = Mapping[str, Shape | None | Mapping[str, Shape | None]]
+
+
+class Gates:
+    """A weight with one part a gate: `W.i`, `W.f`."""
+
+    def __init__(self, name: str, parts: Mapping[str, Node]):
+        self._name = name
+        self._parts = parts
+
+    def __getattr__(self, gate: str) -> Node:
+        if gate.startswith("__"):
+            raise AttributeError(gate)
+        if gate in self._parts:
+            return self._parts[gate]
+        known = ", ".join(f"{self._name}.{g}" for g in self._parts)
+        raise CellError(f"{self._name}.{gate} is not declared; expected one of {known}")
+
+
+def trace(
+    name: str,
+    equations: Callable,
+    arguments: Shapes,
+    states: Iterable[str],
+    output: str | None,
+    options: Mapping[str, object],
+) -> Graph:
+    """Trace one step.
+
+    Args:
+        name: the cell's name, for messages.
+        equations: the function; called with a node (or `Gates`) an argument.
+        arguments: shape of each argument, or for a gated weight the shape of each
+            gate.
+        states: names of the states, in the order of the function's results.
+        output: name of the result that is no state and leaves the cell first; None
+            where the first state is the output.
+        options: keyword arguments of the function, e.g. activations.
+
+    Raises:
+        CellError: the equations cannot be read; the message quotes the line.
+    """
+    states = tuple(states)
+    names = (*((output,) if output else ()), *states)
+    code = equations.__code__
+    start = Origin(code.co_filename, code.co_firstlineno)
+    with building():
+        leaves, values = _enter(arguments, start)
+        returned = _run(name, equations, values, options)
+        results = _leave(name, returned, names, start)
+    if output is None:
+        results = {"output": results[states[0]], **results}
+    else:
+        results["output"] = results.pop(output)
+        results = {"output": results["output"], **results}
+    _check_states(name, start, leaves, results, states)
+    return Graph(name, leaves, results)
+
+
+def _enter(arguments: Shapes, start: Origin):
+    leaves: dict[str, Node] = {}
+    values: dict[str, Node | Gates] = {}
+    for argument, shape in arguments.items():
+        if isinstance(shape, Mapping):
+            parts = {g: _value(f"{argument}.{g}", s, start) for g, s in shape.items()}
+            values[argument] = Gates(argument, parts)
+        else:
+            parts = {"": _value(argument, shape, start)}
+            values[argument] = parts[""]
+        leaves |= {str(n.attribute): n for n in parts.values() if n.op is OPS["leaf"]}
+    return leaves, values
+
+
+def _value(name: str, shape: Shape | None, start: Origin) -> Node:
+    return constant(0.0) if shape is None else leaf(name, shape, start)
+
+
+def _run(name: str, equations: Callable, values: dict, options: Mapping) -> object:
+    try:
+        return equations(**values, **options)
+    except CellError as error:
+        message = str(error)
+        quoted = "" if "\n" in message else "\n" + _failing_line(equations)
+        raise type(error)(f"{name}: {message}{quoted}") from None
+    except NameError as error:
+        raise CellError(_unknown_name(name, error, equations)) from None
+    except (TypeError, AttributeError, ValueError) as error:
+        raise CellError(
+            f"{name}: {error}.\n{_failing_line(equations)}\n"
+            "  Hint: equations are made of +, -, *, /, @ and the functions in "
+            "refrain.functions; other libraries' functions are not known in a cell."
+        ) from error
+
+
+def _failing_line(equations: Callable) -> str:
+    file = equations.__code__.co_filename
+    frames = traceback.extract_tb(sys.exc_info()[2])
+    lines = [f.lineno for f in frames if f.filename == file and f.lineno]
+    line = lines[-1] if lines else equations.__code__.co_firstlineno
+    return Origin(file, line).quote()
+
+
+def _unknown_name(name: str, error: NameError, equations: Callable) -> str:
+    known = [n for n in _functions if not n.startswith("_")]
+    near = difflib.get_close_matches(error.name or "", known, n=1)
+    hint = (
+        f"did you mean {near[0]}? Import it: from refrain.functions import {near[0]}"
+        if near
+        else "import it from refrain.functions, or declare it as a weight of the cell"
+    )
+    return f"{name}: {error.name} is not known.\n{_failing_line(equations)}\n  Hint: {hint}."
+
+
+def _leave(
+    name: str, returned: object, names: tuple[str, ...], start: Origin
+) -> dict[str, Node]:
+    listed = returned if isinstance(returned, tuple) else (returned,)
+    if len(listed) != len(names) or any(r is None for r in listed):
+        count = 0 if returned is None else len(listed)
+        raise CellError(
+            f"{name}: the equations return {count} value(s).\n{start.quote()}\n"
+            f"  Expected {len(names)}: return {', '.join(names)}."
+        )
+    return {n: as_node(value) for n, value in zip(names, listed, strict=True)}
+
+
+def _check_states(
+    name: str,
+    start: Origin,
+    leaves: dict[str, Node],
+    results: dict[str, Node],
+    states: tuple[str, ...],
+) -> None:
+    for state in states:
+        old, new = leaves[f"{state}_prev"], results[state]
+        if new is old:
+            raise CellError(
+                f"{name}: state {state} is never updated: the equations return "
+                f"{state}_prev itself.\n{start.quote()}\n"
+                f"  Hint: return the new {state}, or drop it from `state=`."
+            )
+        if new.shape == () and old.shape != () and new.op is not OPS["constant"]:
+            continue  # a scalar broadcasts to the state's size
+        if new.shape not in (old.shape, ()):
+            raise CellError(
+                f"{name}: state {state} has shape {old.shape} and its update "
+                f"{new.shape}.\n{new.origin.quote()}\n"
+                f"  Expected an update of shape {old.shape}."
+            )
+
