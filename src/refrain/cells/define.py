@@ -149,6 +149,7 @@ class Cell:
         functools.update_wrapper(self, equations)
         self._graphs: dict[tuple, Graph] = {}
         self.graph()  # a mistake shows where the cell is written, not where it is used
+        _DEFINED[self.name] = self
 
     def __repr__(self) -> str:
         return f"<cell {self.name}>"
@@ -313,6 +314,20 @@ def cell(
         ...     return (1 - f) * h_prev + f * n
     """
     return lambda equations: Cell(equations, state, gates, output, **weights)
+
+
+_DEFINED: dict[str, Cell] = {}
+
+
+def find_cell(name: str) -> Cell:
+    """The cell of this name that was defined last in this process."""
+    if name not in _DEFINED:
+        raise CellError(
+            f"no cell named {name!r} is defined; expected one of "
+            f"{', '.join(sorted(_DEFINED))}.\n"
+            "  Hint: import the module that defines it first."
+        )
+    return _DEFINED[name]
 
 
 def find_activation(name: Any) -> Callable:

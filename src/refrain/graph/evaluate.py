@@ -70,8 +70,8 @@ def run(
     for t in range(x.shape[1]):
         previous = {f"{name}_prev": value for name, value in states.items()}
         step = evaluate(graph, {"x": x[:, t], **previous, **weights})
-        states = {n: np.broadcast_to(step[n], states[n].shape) for n in states}
-        outputs.append(np.broadcast_to(step["output"], (len(x), step["output"].shape[1])))
+        states = {name: step[name] for name in states}
+        outputs.append(step["output"])
         for name, value in states.items():
             history[name].append(value)
     return _stack(outputs, x), {n: _stack(v, x) for n, v in history.items()}

@@ -6,7 +6,7 @@ gradients, the plan, the Keras scan, the exporters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from refrain.graph.node import Node, Origin, Shape, build, building, originating
@@ -32,12 +32,12 @@ class Graph:
         """All nodes that the results need, operands before their users."""
         return ordered(self.results.values())
 
-    def users(self) -> dict[Node, list[Node]]:
-        """For each node, the nodes that read it."""
-        found: dict[Node, list[Node]] = {node: [] for node in self.nodes()}
-        for node in found:
-            for operand in node.inputs:
-                found[operand].append(node)
+    def depending(self, leaves: Collection[str]) -> set[Node]:
+        """All nodes whose value depends on one of these leaves."""
+        found: set[Node] = set()
+        for node in self.nodes():
+            if node.attribute in leaves or any(i in found for i in node.inputs):
+                found.add(node)
         return found
 
 
@@ -53,17 +53,18 @@ def constant(value: float) -> Node:
     return build(OPS["constant"], attribute=float(value))
 
 
-def ordered(results: Iterable[Node]) -> list[Node]:
-    """Nodes that `results` need, in the order in which equations compute them."""
+def ordered(results: Iterable[Node], stop: Collection[Node] = ()) -> list[Node]:
+    """Nodes that `results` need, operands first; those behind `stop` are left out."""
     seen: dict[Node, None] = {}
     stack: list[tuple[Node, Iterator[Node]]] = []
     for result in results:
-        stack.append((result, iter(result.inputs)))
+        stack.append((result, iter(() if result in stop else result.inputs)))
         while stack:
             node, operands = stack[-1]
             pending = next((o for o in operands if o not in seen), None)
             if pending is not None:
-                stack.append((pending, iter(pending.inputs)))
+                behind = () if pending in stop else pending.inputs
+                stack.append((pending, iter(behind)))
                 continue
             seen.setdefault(node)
             stack.pop()

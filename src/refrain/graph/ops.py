@@ -226,16 +226,29 @@ primitive(
 )
 
 # Reductions over the units of one sample.
-primitive("sum", _reduced, lambda x: x.sum(-1, keepdims=True), lambda y, g: (g,))
+primitive(
+    "sum",
+    _reduced,
+    lambda x: x.sum(-1, keepdims=True),
+    lambda y, g: (op("broadcast", g, y.inputs[0]),),
+)
 primitive(
     "mean",
     _reduced,
     lambda x: x.mean(-1, keepdims=True),
-    lambda y, g: (g / op("size", y.inputs[0]),),
+    lambda y, g: (op("broadcast", g / op("size", y.inputs[0]), y.inputs[0]),),
 )
 primitive("max", _reduced, lambda x: x.max(-1, keepdims=True), _largest)
 primitive(
     "size", _reduced, lambda x: np.asarray([[x.shape[-1]]], dtype=x.dtype), _nothing
+)
+# A scalar of one sample repeated to the size of the second operand, which gives its
+# shape alone.
+primitive(
+    "broadcast",
+    lambda x, like: like.shape,
+    lambda x, like: np.broadcast_to(x, (len(x), like.shape[-1])),
+    lambda y, g: (op("sum", g), None),
 )
 
 primitive(

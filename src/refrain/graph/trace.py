@@ -11,11 +11,11 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 
-from refrain.errors import CellError
+from refrain.errors import CellError, CellShapeError
 from refrain.graph.functions import __dict__ as _functions
 from refrain.graph.graph import Graph, constant, leaf
 from refrain.graph.node import Node, Origin, Shape, as_node, building
-from refrain.graph.ops import OPS
+from refrain.graph.ops import OPS, op
 
 # None stands for a weight that these options leave out: it is zero.
 Shapes = Mapping[str, Shape | None | Mapping[str, Shape | None]]
@@ -67,13 +67,9 @@ def trace(
     with building():
         leaves, values = _enter(arguments, start)
         returned = _run(name, equations, values, options)
-        results = _leave(name, returned, names, start)
-    if output is None:
-        results = {"output": results[states[0]], **results}
-    else:
-        results["output"] = results.pop(output)
-        results = {"output": results["output"], **results}
-    _check_states(name, start, leaves, results, states)
+        found = _leave(name, returned, names, start)
+        results = {s: _new_state(name, leaves[f"{s}_prev"], found[s]) for s in states}
+    results = {"output": found[output] if output else results[states[0]], **results}
     return Graph(name, leaves, results)
 
 
@@ -144,27 +140,20 @@ def _leave(
     return {n: as_node(value) for n, value in zip(names, listed, strict=True)}
 
 
-def _check_states(
-    name: str,
-    start: Origin,
-    leaves: dict[str, Node],
-    results: dict[str, Node],
-    states: tuple[str, ...],
-) -> None:
-    for state in states:
-        old, new = leaves[f"{state}_prev"], results[state]
-        if new is old:
-            raise CellError(
-                f"{name}: state {state} is never updated: the equations return "
-                f"{state}_prev itself.\n{start.quote()}\n"
-                f"  Hint: return the new {state}, or drop it from `state=`."
-            )
-        if new.shape == () and old.shape != () and new.op is not OPS["constant"]:
-            continue  # a scalar broadcasts to the state's size
-        if new.shape not in (old.shape, ()):
-            raise CellError(
-                f"{name}: state {state} has shape {old.shape} and its update "
-                f"{new.shape}.\n{new.origin.quote()}\n"
-                f"  Expected an update of shape {old.shape}."
-            )
-
+def _new_state(name: str, old: Node, new: Node) -> Node:
+    state = str(old.attribute).removesuffix("_prev")
+    if new is old:
+        raise CellError(
+            f"{name}: state {state} is never updated: the equations return "
+            f"{state}_prev itself.\n{old.origin.quote()}\n"
+            f"  Hint: return the new {state}, or drop it from `state=`."
+        )
+    if new.shape == ():
+        return op("broadcast", new, old)
+    if new.shape != old.shape:
+        raise CellShapeError(
+            f"{name}: state {state} has shape {old.shape} and its update "
+            f"{new.shape}.\n{new.origin.quote()}\n"
+            f"  Expected an update of shape {old.shape}."
+        )
+    return new

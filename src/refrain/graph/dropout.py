@@ -1,0 +1,38 @@
+"""Dropout as a change of the equations, so that every path runs it alike.
+
+A product of the input reads `x * dropout`, a product of a state reads
+`state * recurrent_dropout`. The masks are leaves that stay the same over time
+(variational dropout, Gal and Ghahramani 2016, 1512.05287), one for all gates or one a
+gate, as Keras draws them.
+"""
+
+from __future__ import annotations
+
+from refrain.graph.graph import Graph, leaf, rewrite
+from refrain.graph.node import Node
+from refrain.graph.ops import OPS, op
+
+INPUT, RECURRENT = "dropout", "recurrent_dropout"
+
+
+def with_dropout(graph: Graph, masks: set[str]) -> Graph:
+    """The graph with dropout masks in its products.
+
+    Args:
+        graph: one step of a cell.
+        masks: names of the mask leaves, `dropout` or `dropout.<gate>`, and the same
+            with `recurrent_dropout`; products without a mask stay as they are.
+    """
+
+    def rule(node: Node, operands: tuple[Node, ...]) -> Node | None:
+        if node.op is not OPS["matmul"]:
+            return None
+        left, right = operands
+        kind = INPUT if node.inputs[0].shape == ("features",) else RECURRENT
+        gate = str(right.attribute).partition(".")[2]
+        for name in (f"{kind}.{gate}", kind):
+            if name in masks:
+                return op("matmul", left * leaf(name, left.shape), right)
+        return None
+
+    return rewrite(graph, rule) if masks else graph

@@ -1,0 +1,16 @@
+"""keras.layers with refrain's recurrent layers in place of Keras's."""
+
+from keras.layers import *  # noqa: F403
+
+from refrain.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Bidirectional,
+    CellLayer,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+)

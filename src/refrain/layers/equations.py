@@ -1,0 +1,244 @@
+"""Which equations a Keras cell stands for, and cells that are their equations.
+
+`equations_of` reads a Keras cell as a cell of ours; `CellLayer` is the other way
+round: a Keras layer for any cell written with `@refrain.cell`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
+
+from refrain import cells
+from refrain.cells import SizedCell
+from refrain.cells.define import Weight, find_cell
+from refrain.errors import CellError
+from refrain.graph.dropout import INPUT, RECURRENT, with_dropout
+from refrain.graph.functions import ACTIVATIONS
+from refrain.graph.show import show
+from refrain.layers.scan import Executor, Weights
+
+PACKAGE = "refrain"
+
+
+class Untraced(Exception):
+    """A Keras cell whose equations are not known; the message says why."""
+
+
+def equations_of(cell: Any) -> SizedCell:
+    """The equations of a Keras cell.
+
+    Raises:
+        Untraced: the cell is not one whose equations are known.
+    """
+    if isinstance(cell, CellLayer):
+        return cell.sized
+    for keras_cell, equations, names in _KERAS_CELLS:
+        if isinstance(cell, keras_cell):
+            if type(cell).call not in (keras_cell.call, EquationCall.call):
+                raise Untraced(f"{type(cell).__name__} defines a call of its own")
+            options = {name: getattr(cell, name) for name in names}
+            for name in names:
+                if name.endswith("activation"):
+                    options[name] = _activation_name(options[name])
+            return equations(cell.units, use_bias=cell.use_bias, **options)
+    raise Untraced(f"{type(cell).__name__} is not written as equations")
+
+
+_KERAS_CELLS = (
+    (keras.layers.SimpleRNNCell, cells.simple_rnn, ("activation",)),
+    (keras.layers.LSTMCell, cells.lstm, ("activation", "recurrent_activation")),
+    (
+        keras.layers.GRUCell,
+        cells.gru,
+        ("activation", "recurrent_activation", "reset_after"),
+    ),
+)
+
+
+def _activation_name(function: Any) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    if name in ACTIVATIONS and function is keras.activations.get(name):
+        return name
+    raise Untraced(f"the activation {name} is not one that equations know")
+
+
+def weights_of(sized: SizedCell, cell: Any, features: int) -> Weights:
+    """The Keras cell's variables as tensors, by name."""
+    variables = sized.variables(features)
+    dtype = cell.compute_dtype
+    arrays = {
+        v.name: ops.convert_to_tensor(getattr(cell, v.name), dtype=dtype)
+        for v in variables
+    }
+    return Weights(variables, arrays)
+
+
+def dropout_masks(cell: Any, x: Any, state: Any, training: bool) -> dict[str, Any]:
+    """Dropout masks of a Keras cell by leaf name; drawn once, the same for all steps."""
+    masks: dict[str, Any] = {}
+    if not training:
+        return masks
+    gates = equations_of(cell).cell.gates
+    if 0.0 < getattr(cell, "dropout", 0.0) < 1.0:
+        masks |= _by_gate(INPUT, gates, cell.get_dropout_mask(x))
+    if 0.0 < getattr(cell, "recurrent_dropout", 0.0) < 1.0:
+        masks |= _by_gate(RECURRENT, gates, cell.get_recurrent_dropout_mask(state))
+    return masks
+
+
+def _by_gate(kind: str, gates: tuple[str, ...], drawn: Any) -> dict[str, Any]:
+    if not isinstance(drawn, (list, tuple)):
+        return {kind: drawn}
+    return {f"{kind}.{gate}": mask for gate, mask in zip(gates, drawn, strict=True)}
+
+
+class EquationCall:
+    """One step of a Keras cell, computed from its equations."""
+
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        """Map `(batch, features)` and states to the output and the new states."""
+        listed = isinstance(states, (list, tuple))
+        old = list(states) if listed else [states]
+        sized = equations_of(self)
+        masks = dropout_masks(self, inputs, old[0], training)
+        graph = with_dropout(sized.graph, set(masks))
+        executor = Executor(graph, weights_of(sized, self, inputs.shape[-1]))
+        values = {f"{s}_prev": v for s, v in zip(sized.cell.states, old, strict=True)}
+        output, *new = executor.results(executor.leaves({"x": inputs} | values | masks))
+        return output, (new if listed else new[0])
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class SimpleRNNCell(EquationCall, keras.layers.SimpleRNNCell):
+    """Keras's SimpleRNNCell, computed from `cells.simple_rnn`."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class LSTMCell(EquationCall, keras.layers.LSTMCell):
+    """Keras's LSTMCell, computed from `cells.lstm`."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class GRUCell(EquationCall, keras.layers.GRUCell):
+    """Keras's GRUCell, computed from `cells.gru`."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class CellLayer(EquationCall, keras.layers.Layer, DropoutRNNCell):
+    """Any cell as a Keras cell, for `layers.RNN` and `layers.StackedRNNCells`.
+
+    Args:
+        sized: a cell with its number of units, e.g. `mgu(128)`.
+        dropout: rate for the input's products; one mask for all steps.
+        recurrent_dropout: rate for the states' products; one mask a gate.
+        seed: of the dropout masks.
+    """
+
+    def __init__(
+        self,
+        sized: SizedCell,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        for name, rate in ((INPUT, dropout), (RECURRENT, recurrent_dropout)):
+            if not 0.0 <= rate < 1.0:
+                raise ValueError(f"expected 0 <= {name} < 1, received {rate}")
+        self.sized = sized
+        self.dropout = dropout
+        self.recurrent_dropout = recurrent_dropout
+        if recurrent_dropout and sized.cell.gates:
+            self.dropout_mask_count = len(sized.cell.gates)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.units = sized.sizes["units"]
+        self.state_size = sized.state_size
+        self.output_size = sized.output_size
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create the cell's variables for inputs of `(batch, features)`."""
+        features = input_shape[-1]
+        if features is None:
+            raise CellError(
+                f"{self.sized.cell.name}: the number of features is not known; give "
+                "the model an Input with its last dimension"
+            )
+        for variable in self.sized.variables(features):
+            made = self.add_weight(
+                shape=variable.shape,
+                name=variable.name,
+                initializer=_initializer(variable.weights),
+            )
+            setattr(self, variable.name, made)
+
+    def get_initial_state(self, batch_size: int | None = None) -> list[Any]:
+        """Zeros, one `(batch, size)` a state."""
+        dtype = self.compute_dtype
+        return [ops.zeros((batch_size, size), dtype=dtype) for size in self.state_size]
+
+    def get_config(self) -> dict[str, Any]:
+        """Sizes and options; the equations as text, to recognise them again."""
+        options = dict(self.sized.options)
+        for name, value in options.items():
+            if callable(value):
+                options[name] = value.__name__
+        return {
+            **super().get_config(),
+            "cell": self.sized.cell.name,
+            "equations": show(self.sized.graph),
+            "sizes": dict(self.sized.sizes),
+            "options": options,
+            "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> CellLayer:
+        """Find the cell by name and check that its equations are the same.
+
+        Raises:
+            CellError: no cell of that name is defined, or it computes other things.
+        """
+        config = dict(config)
+        name, equations = config.pop("cell"), config.pop("equations")
+        sized = find_cell(name)(**config.pop("sizes"), **config.pop("options"))
+        if show(sized.graph) != equations:
+            raise CellError(
+                f"{name}: the cell of this name has other equations than the one "
+                "that was saved.\n  Hint: define the same cell before loading."
+            )
+        return cls(sized, **config)
+
+
+def _initializer(weights: Mapping[str, Weight]):
+    """One initialiser for a variable: its weights stacked, single gates replaced."""
+
+    def initialise(shape: tuple[int, ...], dtype: Any = None) -> Any:
+        rows = []
+        for weight in weights.values():
+            row_shape = shape[1:] if len(weights) > 1 else shape
+            row = _named(weight.initializer)(row_shape, dtype=dtype)
+            if weight.by_gate:
+                parts = ops.split(row, weight.parts, axis=-1)
+                for gate, name in weight.by_gate.items():
+                    k = weight.gates.index(gate)
+                    parts[k] = _named(name)(parts[k].shape, dtype=dtype)
+                row = ops.concatenate(parts, axis=-1)
+            rows.append(row)
+        return ops.stack(rows) if len(rows) > 1 else rows[0]
+
+    return initialise
+
+
+def _named(initializer: str | float) -> Any:
+    if isinstance(initializer, (int, float)):
+        return keras.initializers.Constant(initializer)
+    return keras.initializers.get(initializer)

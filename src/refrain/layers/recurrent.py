@@ -1,0 +1,127 @@
+"""Keras's recurrent layers, with the loop over time run from the cell's equations.
+
+Arguments, weights, configuration and state handling are Keras's own: each class is
+Keras's class with another inner loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from refrain.cells import SizedCell
+from refrain.layers.equations import (
+    PACKAGE,
+    CellLayer,
+    Untraced,
+    dropout_masks,
+    equations_of,
+    weights_of,
+)
+from refrain.layers.scan import scan_cell
+
+
+class EquationLoop:
+    """The inner loop of a recurrent layer: a cell's graph over a sequence."""
+
+    def inner_loop(
+        self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
+    ) -> tuple[Any, Any, Any]:
+        """Run the cell; return the last output, all outputs and the last states."""
+        try:
+            stack = [(c, equations_of(c)) for c in _cells(self.cell)]
+        except Untraced:
+            return super().inner_loop(sequences, initial_state, mask, training)
+        mask = tree.flatten(mask)[0] if mask is not None else None
+        if self.go_backwards:
+            sequences = ops.flip(sequences, axis=1)
+            mask = ops.flip(mask, axis=1) if mask is not None else None
+        states = [initial_state] if len(stack) == 1 else initial_state
+        last = []
+        for (cell, sized), old in zip(stack, states, strict=True):
+            old = list(old) if tree.is_nested(old) else [old]
+            sequences, new = scan_cell(
+                sized,
+                sequences,
+                old,
+                weights_of(sized, cell, sequences.shape[-1]),
+                mask=mask,
+                dropout=dropout_masks(cell, sequences[:, 0], old[0], training),
+                zero_output_for_mask=self.zero_output_for_mask,
+                unroll=self.unroll,
+            )
+            last.append(new)
+        return sequences[:, -1], sequences, last[0] if len(stack) == 1 else last
+
+    def explain(self) -> str:
+        """Which path runs this layer, and why."""
+        backend = keras.backend.backend()
+        try:
+            names = ", ".join(equations_of(c).cell.name for c in _cells(self.cell))
+        except Untraced as reason:
+            return f"{self.name}: Keras's own loop on {backend}, because {reason}"
+        return (
+            f"{self.name}: the equations of {names} through keras.ops in a scan on "
+            f"{backend}"
+        )
+
+
+def _cells(cell: Any) -> list[Any]:
+    return list(cell.cells) if isinstance(cell, keras.layers.StackedRNNCells) else [cell]
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class SimpleRNN(EquationLoop, keras.layers.SimpleRNN):
+    """Simple recurrent layer: keras.layers.SimpleRNN run from `cells.simple_rnn`."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class LSTM(EquationLoop, keras.layers.LSTM):
+    """Long short-term memory: keras.layers.LSTM run from `cells.lstm`."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class GRU(EquationLoop, keras.layers.GRU):
+    """Gated recurrent unit: keras.layers.GRU run from `cells.gru`."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class RNN(EquationLoop, keras.layers.RNN):
+    """Any cell over a sequence: keras.layers.RNN, and cells from equations.
+
+    Args:
+        cell: a cell with its units (`mgu(128)`), a Keras cell, or a list of either
+            to be stacked.
+        *args: as in keras.layers.RNN.
+        **kwargs: as in keras.layers.RNN.
+    """
+
+    def __init__(self, cell: Any, *args: Any, **kwargs: Any):
+        if isinstance(cell, (list, tuple)):
+            cell = StackedRNNCells(cell)
+        super().__init__(as_keras_cell(cell), *args, **kwargs)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class StackedRNNCells(keras.layers.StackedRNNCells):
+    """Cells run one after the other in each step, as keras.layers.StackedRNNCells."""
+
+    def __init__(self, cells: Any, **kwargs: Any):
+        super().__init__([as_keras_cell(c) for c in cells], **kwargs)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Bidirectional(keras.layers.Bidirectional):
+    """Two copies of a recurrent layer, one against time: keras.layers.Bidirectional."""
+
+    def explain(self) -> str:
+        """Which path runs each direction, and why."""
+        layers = (self.forward_layer, self.backward_layer)
+        return "\n".join(layer.explain() for layer in layers)
+
+
+def as_keras_cell(cell: Any) -> Any:
+    """A Keras cell as it is; equations with their sizes as a `CellLayer`."""
+    return CellLayer(cell) if isinstance(cell, SizedCell) else cell
