@@ -27,3 +27,7 @@ class GraphError(RefrainError):
 
 class DataError(RefrainError):
     """A user's data cannot serve the task: missing, empty, too short, not numeric."""
+
+
+class KernelError(RefrainError):
+    """Native kernels were asked for and cannot run."""

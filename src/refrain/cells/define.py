@@ -10,6 +10,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import Any
 
 from refrain.errors import CellError, CellShapeError
@@ -44,11 +45,21 @@ class Weight:
     by_gate: Mapping[str, str | float] = field(default_factory=dict)
     when: str | None = None
 
+    def __post_init__(self):
+        unknown = set(self.by_gate) - set(self.gates)
+        if unknown:
+            raise CellError(
+                f"by_gate: {', '.join(sorted(unknown))} is no gate of this weight; "
+                f"expected among {', '.join(self.gates) or 'none'}"
+            )
+
     @property
     def parts(self) -> int:
+        """How many parts lie side by side along the last axis."""
         return max(1, len(self.gates))
 
     def packed_shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape in numbers, all parts side by side."""
         shape = tuple(sizes[s] for s in self.shape)
         if not shape:
             return (self.parts,) if self.gates else ()
@@ -142,8 +153,11 @@ class Cell:
         if not isinstance(state, Mapping):
             state = dict.fromkeys(state, "units")
         self.states: dict[str, str] = dict(state)
+        if not self.states:
+            raise CellError(f'{self.name}: expected at least one state, e.g. state="h"')
         signature = inspect.signature(equations).parameters.values()
-        self.options = {p.name: p.default for p in signature if p.kind == p.KEYWORD_ONLY}
+        keywords = [p for p in signature if p.kind == p.KEYWORD_ONLY]
+        self.options = {p.name: p.default for p in keywords}
         arguments = [p.name for p in signature if p.kind != p.KEYWORD_ONLY]
         self.weights = self._declare(arguments, weights)
         functools.update_wrapper(self, equations)
@@ -169,11 +183,12 @@ class Cell:
             raise CellError(f"{self.name}: expected the size(s) {sorted(missing)}")
         sizes = {"units": units, **{n: options.pop(n) for n in sorted(names)}}
         for name, size in sizes.items():
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+            if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
                 raise CellError(
                     f"{self.name}: expected {name} to be an integer of at least 1, "
                     f"received {size!r}"
                 )
+            sizes[name] = int(size)
         self.graph(**options)
         return SizedCell(self, sizes, options)
 
@@ -251,6 +266,7 @@ class Cell:
                     f"  Expected W, U, b, or a declaration: "
                     f"@cell(..., {name}=vector()), matrix() or scalar()."
                 )
+            self._check(name, weight)
             weights[name] = replace(weight, variable=weight.variable or name)
         unused = set(declared) - set(weights)
         if unused:
@@ -258,7 +274,31 @@ class Cell:
                 f"{self.name}: {', '.join(sorted(unused))} declared, but no argument "
                 "of the equations"
             )
+        self._check_stacked(weights)
         return weights
+
+    def _check(self, name: str, weight: Weight) -> None:
+        if not isinstance(weight, Weight):
+            raise CellError(
+                f"{self.name}: expected {name} to be declared with matrix(), vector() "
+                f"or scalar(), received {weight!r}"
+            )
+        if weight.when is not None and weight.when not in self.options:
+            raise CellError(
+                f"{self.name}: {name} exists when={weight.when!r}, which is no option; "
+                f"expected among {', '.join(self.options) or 'none'}"
+            )
+
+    def _check_stacked(self, weights: Mapping[str, Weight]) -> None:
+        first: dict[str, tuple[str, Weight]] = {}
+        for name, weight in weights.items():
+            other, like = first.setdefault(weight.variable, (name, weight))
+            if (weight.shape, weight.parts) != (like.shape, like.parts):
+                raise CellShapeError(
+                    f"{self.name}: {other} and {name} share the variable "
+                    f"{weight.variable} and have different shapes.\n"
+                    "  Hint: give one of them another `variable=`."
+                )
 
 
 @dataclass(frozen=True)
@@ -271,18 +311,22 @@ class SizedCell:
 
     @property
     def graph(self) -> Graph:
+        """The traced equations, for these options."""
         return self.cell.graph(**self.options)
 
     @property
     def state_size(self) -> list[int]:
+        """The size of each state, in order."""
         return [self.sizes[size] for size in self.cell.states.values()]
 
     @property
     def output_size(self) -> int:
+        """The size of what leaves the cell."""
         (size,) = self.graph.results["output"].shape
         return self.sizes[size]
 
     def variables(self, features: int) -> tuple[Variable, ...]:
+        """The arrays that hold the weights, in Keras's order."""
         sizes = {**self.sizes, "features": features}
         return self.cell.variables(sizes, **self.options)
 
@@ -334,7 +378,7 @@ def find_activation(name: Any) -> Callable:
     """An activation by its Keras name; None is linear."""
     if name is None:
         return ACTIVATIONS["linear"]
-    if name not in ACTIVATIONS:
+    if not isinstance(name, str) or name not in ACTIVATIONS:
         raise CellError(
             f"unknown activation {name!r}; expected one of "
             f"{', '.join(sorted(ACTIVATIONS))}, or a function of one vector"

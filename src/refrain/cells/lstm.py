@@ -9,9 +9,7 @@ from refrain.graph.functions import sigmoid, tanh
     gates=("i", "f", "g", "o"),
     b=vector(variable="bias", gates=("i", "f", "g", "o"), by_gate={"f": "ones"}),
 )
-def lstm(
-    x, h_prev, c_prev, W, U, b, *, activation=tanh, recurrent_activation=sigmoid
-):
+def lstm(x, h_prev, c_prev, W, U, b, *, activation=tanh, recurrent_activation=sigmoid):
     """Long short-term memory with forget gates.
 
     Source: Gers, Schmidhuber, Cummins 2000, doi:10.1162/089976600300015015.

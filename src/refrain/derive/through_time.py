@@ -53,8 +53,7 @@ def gradient_through_time(
         step = evaluate(backward, values)
         grad_x[:, t] = step["grad_x"]
         carried = {
-            s: np.broadcast_to(step[f"grad_{s}_prev"], carried[s].shape)
-            for s in states
+            s: np.broadcast_to(step[f"grad_{s}_prev"], carried[s].shape) for s in states
         }
         for name in names:
             total[name] = total[name] + _over_samples(step[f"grad_{name}"], total[name])

@@ -43,9 +43,10 @@ def _value(
     if node.op is OPS["constant"]:
         return np.asarray([[node.attribute]], dtype=dtype)
     if node.op is OPS["leaf"]:
-        if node.attribute not in values:
-            raise GraphError(f"no value given for {node.attribute}")
-        return np.atleast_2d(np.asarray(values[node.attribute], dtype=dtype))
+        name = str(node.attribute)
+        if name not in values:
+            raise GraphError(f"no value given for {name}")
+        return np.atleast_2d(np.asarray(values[name], dtype=dtype))
     return node.op.value(*(known[i] for i in node.inputs))
 
 

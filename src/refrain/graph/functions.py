@@ -10,8 +10,58 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from refrain.graph.node import Node
+from refrain.errors import CellError
+from refrain.graph.node import Node, here
 from refrain.graph.ops import op
+
+__all__ = [
+    "abs",
+    "celu",
+    "cos",
+    "elu",
+    "erf",
+    "exp",
+    "expm1",
+    "exponential",
+    "gelu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log",
+    "log1p",
+    "log_sigmoid",
+    "log_softmax",
+    "max",
+    "maximum",
+    "mean",
+    "minimum",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sqrt",
+    "squareplus",
+    "sum",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "where",
+]
 
 Activation = Callable[[Node], Node]
 ACTIVATIONS: dict[str, Activation] = {}
@@ -23,8 +73,13 @@ def activation(function: Activation) -> Activation:
     return function
 
 
-def _primitive(name: str, text: str) -> Callable[..., Node]:
+def _primitive(name: str, text: str, count: int = 1) -> Callable[..., Node]:
     def function(*operands) -> Node:
+        if len(operands) != count:
+            raise CellError(
+                f"{name} takes {count} operand(s), received {len(operands)}.\n"
+                f"{here().quote()}\n  Hint: {name}: {text}"
+            )
         return op(name, *operands)
 
     function.__name__ = function.__qualname__ = name
@@ -41,9 +96,9 @@ sin = _primitive("sin", "Sine.")
 cos = _primitive("cos", "Cosine.")
 abs = _primitive("abs", "Absolute value.")
 sign = _primitive("sign", "-1, 0 or 1.")
-maximum = _primitive("maximum", "The larger of two.")
-minimum = _primitive("minimum", "The smaller of two.")
-where = _primitive("where", "where(condition, a, b): a where true, else b.")
+maximum = _primitive("maximum", "The larger of two.", 2)
+minimum = _primitive("minimum", "The smaller of two.", 2)
+where = _primitive("where", "where(condition, a, b): a where true, else b.", 3)
 sum = _primitive("sum", "Sum over the units of one sample.")
 mean = _primitive("mean", "Mean over the units of one sample.")
 max = _primitive("max", "Largest of the units of one sample.")
@@ -98,7 +153,8 @@ def celu(x: Node, alpha: float = 1.0) -> Node:
 @activation
 def selu(x: Node) -> Node:
     """Source: Klambauer et al. 2017, 1706.02515, whose constants these are."""
-    return 1.0507009873554805 * elu(x, 1.6732632423543772)
+    negative = 1.6732632423543772 * expm1(minimum(x, 0.0))
+    return 1.0507009873554805 * (maximum(x, 0.0) + negative)
 
 
 @activation
@@ -169,7 +225,7 @@ def hard_shrink(x: Node, threshold: float = 0.5) -> Node:
 @activation
 def sparse_plus(x: Node) -> Node:
     inside = 0.25 * (x + 1.0) ** 2
-    return where(x > 1.0, x, where(x > -1.0, inside, 0.0))
+    return where(x > 1.0, x, where(x < -1.0, 0.0, inside))
 
 
 @activation
@@ -189,5 +245,5 @@ def log_softmax(x: Node) -> Node:
     return shifted - log(sum(exp(shifted)))
 
 
-ACTIVATIONS["swish"] = silu
-ACTIVATIONS["hard_swish"] = hard_silu
+swish = ACTIVATIONS["swish"] = silu
+hard_swish = ACTIVATIONS["hard_swish"] = hard_silu

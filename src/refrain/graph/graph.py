@@ -50,6 +50,7 @@ def leaf(name: str, shape: Shape, origin: Origin | None = None) -> Node:
 
 
 def constant(value: float) -> Node:
+    """A number."""
     return build(OPS["constant"], attribute=float(value))
 
 
@@ -78,10 +79,11 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
     """Rebuild a graph bottom-up.
 
     `rule(node, operands)` returns the replacement of `node`, whose rebuilt operands
-    are given, or None to keep it. Replacements carry the line of what they replace.
+    are given, or None to keep it. What nothing changes stays the same object;
+    replacements carry the line of what they replace.
     """
     new: dict[Node, Node] = {}
-    with building():
+    with building((*graph.leaves.values(), *graph.nodes())):
         for node in [*graph.leaves.values(), *graph.nodes()]:
             if node in new:
                 continue

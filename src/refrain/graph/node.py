@@ -33,6 +33,7 @@ class Origin:
     line: int
 
     def quote(self) -> str:
+        """The line as messages show it."""
         text = linecache.getline(self.file, self.line).strip()
         return f"  {Path(self.file).name}:{self.line}: {text}"
 
@@ -65,14 +66,22 @@ class Node:
 
     @property
     def dtype(self) -> str:
+        """Real or truth value."""
         return self.op.dtype
 
-    def describe(self) -> str:
-        """The node as an equation would write it, shortened."""
+    def __repr__(self) -> str:
+        return f"<{self.describe()}: ({', '.join(self.shape)})>"
+
+    def describe(self, depth: int = 3) -> str:
+        """The node in words of the equations, shortened: never deeper than `depth`."""
         if self.attribute is not None:
             return str(self.attribute)
-        text = f"{self.op.name}({', '.join(i.describe() for i in self.inputs)})"
-        return text if len(text) <= 40 else f"{self.op.name}(…)"
+        short = f"{self.op.name}(…)"
+        if depth == 0:
+            return short
+        operands = ", ".join(i.describe(depth - 1) for i in self.inputs)
+        text = f"{self.op.name}({operands})"
+        return text if len(text) <= 40 else short
 
     def __add__(self, other: Any) -> Node:
         return _operator("add", self, other)
@@ -115,11 +124,26 @@ class Node:
             f"{here().quote()}\n  Hint: write a product, sqrt(x), or exp(k * log(x))."
         )
 
+    def __abs__(self) -> Node:
+        return _operator("abs", self)
+
     def __gt__(self, other: Any) -> Node:
         return _operator("greater", self, other)
 
     def __lt__(self, other: Any) -> Node:
         return _operator("greater", other, self)
+
+    def __ge__(self, other: Any) -> Node:
+        raise self._no_python_value(">= and <=", "> or <, e.g. where(x > 0.0, a, b)")
+
+    __le__ = __ge__
+
+    def __eq__(self, other: object) -> bool:
+        if _reading.get():
+            raise self._no_python_value("== and !=", "> or <, as where(x > 0.0, a, b)")
+        return self is other
+
+    __hash__ = object.__hash__
 
     def __bool__(self) -> bool:
         raise self._no_python_value(
@@ -137,9 +161,11 @@ class Node:
         )
 
     def __array_ufunc__(self, ufunc: Any, method: str, *_: Any, **__: Any) -> None:
-        raise self._no_python_value(
-            f"numpy.{ufunc.__name__}", f"{ufunc.__name__} from refrain.functions"
-        )
+        name = ufunc.__name__
+        instead = f"{name} from refrain.functions"
+        if name in ("add", "subtract", "multiply", "divide", "matmul"):
+            instead = "arrays as declared weights, and numbers as Python's"
+        raise self._no_python_value(f"numpy.{name}", instead)
 
     def __getitem__(self, _: Any) -> Node:
         raise self._no_python_value(
@@ -159,6 +185,9 @@ _table: contextvars.ContextVar[dict | None] = contextvars.ContextVar(
 _origin: contextvars.ContextVar[Origin | None] = contextvars.ContextVar(
     "origin", default=None
 )
+_reading: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+    "reading", default=None
+)
 primitives: dict[str, Op] = {}  # filled by ops.py
 
 
@@ -173,6 +202,16 @@ def building(graph_nodes: tuple[Node, ...] = ()) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def reading(file: str) -> Iterator[None]:
+    """Equations of this file are being read; a mistake is one of its lines."""
+    token = _reading.set(file)
+    try:
+        yield
+    finally:
+        _reading.reset(token)
+
+
+@contextlib.contextmanager
 def originating(origin: Origin) -> Iterator[None]:
     """Let nodes built in this block carry the line of the node that they stem from."""
     token = _origin.set(origin)
@@ -183,13 +222,17 @@ def originating(origin: Origin) -> Iterator[None]:
 
 
 def here() -> Origin:
-    """The line of the equation being read: the nearest frame outside the language."""
+    """The line of the equation being read; else the nearest outside the language."""
     if (given := _origin.get()) is not None:
         return given
+    frames = []
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_LANGUAGE):
+    while frame is not None:
+        frames.append(Origin(frame.f_code.co_filename, frame.f_lineno))
         frame = frame.f_back
-    return Origin(frame.f_code.co_filename, frame.f_lineno)
+    inside = [f for f in frames if f.file == _reading.get()]
+    outside = [f for f in frames if not f.file.startswith(_LANGUAGE)]
+    return (inside or outside or frames)[0]
 
 
 def build(op: Op, *inputs: Node, attribute: Any = None, shape: Shape = ()) -> Node:
@@ -213,12 +256,17 @@ def as_node(value: Any) -> Node:
         return value
     if isinstance(value, (bool, int, float, np.number)):
         return build(primitives["constant"], attribute=float(value))
-    name = type(value).__name__
     raise CellError(
-        f"expected a value of the cell or a number, received {name}.\n"
-        f"{here().quote()}\n  Hint: name a gate of a weight, e.g. W.i, and pass arrays "
-        "as declared weights."
+        f"expected a value of the cell or a number, received "
+        f"{_an(type(value).__name__)}.\n{here().quote()}\n"
+        "  Hint: name a gate of a weight, e.g. W.i; arrays enter as declared weights."
     )
+
+
+def _an(name: str) -> str:
+    """A type's name in words."""
+    known = {"Gates": "a weight with one part a gate", "NoneType": "None"}
+    return known.get(name, name)
 
 
 def shape_error(message: str, expected: str, hint: str) -> CellShapeError:

@@ -42,6 +42,11 @@ def _given(*_: Node) -> Shape:
 
 def _same(*operands: Node) -> Shape:
     """Pointwise: equal shapes, or a scalar beside any shape."""
+    _numbers(operands)
+    return _common(operands)
+
+
+def _numbers(operands: tuple[Node, ...]) -> None:
     for operand in operands:
         if operand.dtype == BOOL:
             raise shape_error(
@@ -49,7 +54,13 @@ def _same(*operands: Node) -> Shape:
                 "a number",
                 "choose with where(condition, a, b)",
             )
-    return _common(operands)
+
+
+def _sum(*operands: Node) -> Shape:
+    """add: pointwise; in gradients also two contributions to one matrix."""
+    if all(len(o.shape) == 2 and o.inputs for o in operands):
+        return operands[0].shape
+    return _same(*operands)
 
 
 def _choice(condition: Node, *operands: Node) -> Shape:
@@ -86,6 +97,7 @@ def _common(operands: tuple[Node, ...]) -> Shape:
 
 
 def _product(left: Node, right: Node) -> Shape:
+    _numbers((left, right))
     if len(right.shape) != 2:
         raise shape_error(
             f"cannot multiply {left.describe()} {_show(left.shape)} by "
@@ -112,6 +124,7 @@ def _pair(left: Node, right: Node) -> Shape:
 
 
 def _reduced(operand: Node) -> Shape:
+    _numbers((operand,))
     if len(operand.shape) != 1:
         raise shape_error(
             f"cannot reduce {operand.describe()} {_show(operand.shape)} over units.",
@@ -170,7 +183,7 @@ def _unary(rule):
 primitive("leaf", _given, None, _nothing)
 primitive("constant", _given, None, _nothing)
 
-primitive("add", _same, np.add, lambda y, g: (g, g))
+primitive("add", _sum, np.add, lambda y, g: (g, g))
 primitive("subtract", _same, np.subtract, lambda y, g: (g, -g))
 primitive(
     "multiply", _same, np.multiply, lambda y, g: (g * y.inputs[1], g * y.inputs[0])
@@ -260,7 +273,15 @@ primitive(
         op("outer", y.inputs[0], g),
     ),
 )
+
+
 # These two arise in gradients alone. `outer` is summed over samples: it is the
 # gradient of a weight, and a weight belongs to all samples.
+def _outer(a: np.ndarray, g: np.ndarray) -> np.ndarray:
+    samples = max(len(a), len(g))  # a weight as left operand has no samples of its own
+    a, g = (np.broadcast_to(v, (samples, v.shape[-1])) for v in (a, g))
+    return a.T @ g
+
+
 primitive("matmul_transposed", _product_transposed, lambda g, w: g @ w.T, _nothing)
-primitive("outer", _pair, lambda a, g: a.T @ g, _nothing)
+primitive("outer", _pair, _outer, _nothing)

@@ -24,7 +24,7 @@ def show(graph: Graph) -> str:
         if node in names:
             continue
         if node.op is OPS["constant"]:
-            names[node] = f"{node.attribute:g}"
+            names[node] = f"{node.attribute!r}"  # exact: 0.1 and 1e-05 as they are
             continue
         names[node] = f"%{sum(n.startswith('%') for n in names.values())}"
         lines.append(f"  {names[node]} = {_expression(node, names)}: {_shape(node)}")

@@ -12,13 +12,13 @@ import traceback
 from collections.abc import Callable, Iterable, Mapping
 
 from refrain.errors import CellError, CellShapeError
-from refrain.graph.functions import __dict__ as _functions
+from refrain.graph.functions import __all__ as _functions
 from refrain.graph.graph import Graph, constant, leaf
-from refrain.graph.node import Node, Origin, Shape, as_node, building
+from refrain.graph.node import BOOL, Node, Origin, Shape, as_node, building, reading
 from refrain.graph.ops import OPS, op
 
 # None stands for a weight that these options leave out: it is zero.
-Shapes = Mapping[str, Shape | None | Mapping[str, Shape | None]]
+Shapes = Mapping[str, Shape | Mapping[str, Shape | None] | None]
 
 
 class Gates:
@@ -64,12 +64,18 @@ def trace(
     names = (*((output,) if output else ()), *states)
     code = equations.__code__
     start = Origin(code.co_filename, code.co_firstlineno)
+    end = _last_line(equations)
     with building():
         leaves, values = _enter(arguments, start)
         returned = _run(name, equations, values, options)
-        found = _leave(name, returned, names, start)
-        results = {s: _new_state(name, leaves[f"{s}_prev"], found[s]) for s in states}
-    results = {"output": found[output] if output else results[states[0]], **results}
+        found = _leave(name, returned, names, end)
+        results = {
+            s: _new_state(name, leaves[f"{s}_prev"], found[s], end) for s in states
+        }
+        first = results[states[0]]
+        if output:
+            first = _output(name, output, found[output], end)
+    results = {"output": first, **results}
     return Graph(name, leaves, results)
 
 
@@ -93,19 +99,32 @@ def _value(name: str, shape: Shape | None, start: Origin) -> Node:
 
 def _run(name: str, equations: Callable, values: dict, options: Mapping) -> object:
     try:
-        return equations(**values, **options)
+        with reading(equations.__code__.co_filename):
+            return equations(**values, **options)
     except CellError as error:
         message = str(error)
         quoted = "" if "\n" in message else "\n" + _failing_line(equations)
         raise type(error)(f"{name}: {message}{quoted}") from None
     except NameError as error:
         raise CellError(_unknown_name(name, error, equations)) from None
-    except (TypeError, AttributeError, ValueError) as error:
+    except Exception as error:
+        # A library's own traceback would bury the line that matters.
         raise CellError(
-            f"{name}: {error}.\n{_failing_line(equations)}\n"
-            "  Hint: equations are made of +, -, *, /, @ and the functions in "
-            "refrain.functions; other libraries' functions are not known in a cell."
-        ) from error
+            f"{name}: {_reason(error)}.\n{_failing_line(equations)}\n  Hint: {_HINT}."
+        ) from None
+
+
+_HINT = (
+    "equations are made of +, -, *, /, @ and the functions in refrain.functions; other "
+    "libraries' functions are not known in a cell"
+)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, AttributeError) and isinstance(error.obj, Node):
+        return f"{error.obj.describe()}.{error.name} is neither a gate nor a function"
+    first, *_ = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {first.rstrip('.')}"
 
 
 def _failing_line(equations: Callable) -> str:
@@ -116,36 +135,63 @@ def _failing_line(equations: Callable) -> str:
     return Origin(file, line).quote()
 
 
+def _last_line(equations: Callable) -> Origin:
+    """Where the equations return."""
+    code = equations.__code__
+    lines = [line for _, _, line in code.co_lines() if line]
+    return Origin(code.co_filename, max(lines))
+
+
 def _unknown_name(name: str, error: NameError, equations: Callable) -> str:
-    known = [n for n in _functions if not n.startswith("_")]
-    near = difflib.get_close_matches(error.name or "", known, n=1)
+    near = difflib.get_close_matches(error.name or "", _functions, n=1)
     hint = (
         f"did you mean {near[0]}? Import it: from refrain.functions import {near[0]}"
         if near
         else "import it from refrain.functions, or declare it as a weight of the cell"
     )
-    return f"{name}: {error.name} is not known.\n{_failing_line(equations)}\n  Hint: {hint}."
+    line = _failing_line(equations)
+    return f"{name}: {error.name} is not known.\n{line}\n  Hint: {hint}."
 
 
 def _leave(
-    name: str, returned: object, names: tuple[str, ...], start: Origin
+    name: str, returned: object, names: tuple[str, ...], end: Origin
 ) -> dict[str, Node]:
-    listed = returned if isinstance(returned, tuple) else (returned,)
+    listed = returned if isinstance(returned, (tuple, list)) else (returned,)
     if len(listed) != len(names) or any(r is None for r in listed):
         count = 0 if returned is None else len(listed)
         raise CellError(
-            f"{name}: the equations return {count} value(s).\n{start.quote()}\n"
+            f"{name}: the equations return {count} value(s).\n{end.quote()}\n"
             f"  Expected {len(names)}: return {', '.join(names)}."
         )
-    return {n: as_node(value) for n, value in zip(names, listed, strict=True)}
+    try:
+        found = {n: as_node(value) for n, value in zip(names, listed, strict=True)}
+    except CellError as error:
+        reason = str(error).partition("\n")[0]
+        raise CellError(f"{name}: {reason}\n{end.quote()}") from None
+    for result, node in found.items():
+        if node.dtype == BOOL:
+            raise CellError(
+                f"{name}: {result} is a truth value.\n{node.origin.quote()}\n"
+                "  Hint: choose numbers, e.g. where(condition, 1.0, 0.0)."
+            )
+    return found
 
 
-def _new_state(name: str, old: Node, new: Node) -> Node:
+def _output(name: str, output: str, node: Node, end: Origin) -> Node:
+    if len(node.shape) != 1:
+        raise CellShapeError(
+            f"{name}: the output {output} has shape {node.shape}.\n"
+            f"{end.quote()}\n  Expected a vector, e.g. of shape ('units',)."
+        )
+    return node
+
+
+def _new_state(name: str, old: Node, new: Node, end: Origin) -> Node:
     state = str(old.attribute).removesuffix("_prev")
     if new is old:
         raise CellError(
             f"{name}: state {state} is never updated: the equations return "
-            f"{state}_prev itself.\n{old.origin.quote()}\n"
+            f"{state}_prev itself.\n{end.quote()}\n"
             f"  Hint: return the new {state}, or drop it from `state=`."
         )
     if new.shape == ():

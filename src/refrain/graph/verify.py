@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from refrain.errors import GraphError
+from refrain.errors import CellShapeError, GraphError
 from refrain.graph.graph import Graph
 from refrain.graph.node import BOOL, Node, building
 from refrain.graph.ops import OPS
@@ -33,7 +33,11 @@ def _verify_node(graph: Graph, node: Node) -> None:
     if node.op is OPS["constant"]:
         return
     with building():
-        expected = node.op.shape(*node.inputs)
+        try:
+            expected = node.op.shape(*node.inputs)
+        except CellShapeError as error:
+            reason = str(error).partition("\n")[0]
+            raise GraphError(f"{where}: {reason}") from None
     if expected != node.shape:
         raise GraphError(f"{where}: shape {node.shape}, its rule gives {expected}")
     for position, operand in enumerate(node.inputs):
