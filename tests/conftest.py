@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import refrain  # noqa: F401 (first, so that its choice of Keras's backend counts)
+
 
 def pytest_addoption(parser):
     parser.addoption(

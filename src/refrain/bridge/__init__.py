@@ -1,0 +1,1 @@
+"""Kernels inside array libraries, one file each."""

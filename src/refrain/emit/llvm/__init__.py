@@ -1,0 +1,1 @@
+"""From a program to LLVM IR: vectors as wide as the processor's registers."""

@@ -1,0 +1,41 @@
+"""The processor's floating-point mode around a kernel.
+
+A state that decays towards zero ends in denormal numbers, which most processors
+compute many times slower; within a kernel they count as zero. The caller's mode is
+put back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from llvmlite import ir
+
+from refrain.emit.llvm.code import I32, I64, VOID, Code
+
+_X86_FLUSH = 0x8040  # MXCSR: denormal operands are zero, denormal results become zero
+_ARM_FLUSH = 1 << 24  # FPCR: flush to zero
+
+
+@contextmanager
+def flush_denormals(code: Code) -> Iterator[None]:
+    """Emit code that runs with denormals flushed to zero."""
+    triple = code.module.triple
+    if triple.startswith(("x86_64", "i686", "i386")):
+        before = code.b.alloca(I32)
+        inside = code.b.alloca(I32)
+        code.call("llvm.x86.sse.stmxcsr", VOID, [before])
+        mode = code.b.load(before, typ=I32)
+        code.b.store(code.b.or_(mode, ir.Constant(I32, _X86_FLUSH)), inside)
+        code.call("llvm.x86.sse.ldmxcsr", VOID, [inside])
+        yield
+        code.call("llvm.x86.sse.ldmxcsr", VOID, [before])
+    elif triple.startswith(("aarch64", "arm64")):
+        mode = code.call("llvm.aarch64.get.fpcr", I64, [])
+        flush = code.b.or_(mode, ir.Constant(I64, _ARM_FLUSH))
+        code.call("llvm.aarch64.set.fpcr", VOID, [flush])
+        yield
+        code.call("llvm.aarch64.set.fpcr", VOID, [mode])
+    else:
+        yield

@@ -1,0 +1,119 @@
+"""The pointwise part of a stage, on the accumulators of one tile.
+
+Values are computed when something that is stored asks for them. What belongs to no
+sample, such as a bias, is read once for all samples of the tile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+
+from refrain.emit.llvm.pointwise import emit
+from refrain.graph.node import Node
+from refrain.graph.ops import OPS
+from refrain.plan.program import Place, Stage
+
+PADDED = ("tape", "carry", "streams", "scratch")  # rows of these are whole vectors
+
+
+class Tile:
+    """One tile: `stage.rows` samples × `stage.vectors` vectors of units."""
+
+    def __init__(
+        self,
+        loop: Any,
+        stage: Stage,
+        first: ir.Value,
+        samples: list[ir.Value],
+        sums: list[list[list[ir.Value]]],
+    ):
+        self.loop = loop
+        self.code = loop.code
+        self.stage = stage
+        self.first = first
+        self.samples = samples
+        self.sums = {found.root: k for k, found in enumerate(stage.sums)}
+        self.gathered = sums
+        self.inside = {*stage.body, *self.sums}
+        self.known: dict[tuple, ir.Value] = {}
+        self.alike = self._alike()
+
+    def store(self, row: int, vector: int) -> None:
+        """Compute and store everything that the stage stores."""
+        code = self.code
+        for node, place in self.stage.stores:
+            value = self.value(node, row, vector)
+            address, mask = self._address(place, row, vector)
+            if place.width == 1:
+                code.store(code.lane(value, 0), address)
+            else:
+                code.store_vector(value, address, mask)
+
+    def value(self, node: Node, row: int, vector: int) -> ir.Value:
+        """A node's vector for one sample of the tile."""
+        key = (node, None if node in self.alike else row, vector)
+        if key not in self.known:
+            self.known[key] = self._compute(node, row, vector)
+        return self.known[key]
+
+    def _compute(self, node: Node, row: int, vector: int) -> ir.Value:
+        code = self.code
+        if node.op is OPS["constant"]:
+            return code.constant(float(node.attribute or 0.0))
+        if node in self.sums:
+            index = self.sums[node]
+            value = self.gathered[index][row][vector]
+            for other in self.stage.sums[index].others:
+                value = code.b.fadd(value, self.value(other, row, vector))
+            return value
+        if node not in self.inside:
+            return self._load(node, row, vector)
+        if node.op is OPS["broadcast"]:
+            return self.value(node.inputs[0], row, vector)
+        if node.op is OPS["size"]:
+            return code.constant(self.loop.program.sizes[node.inputs[0].shape[0]])
+        operands = [self.value(i, row, vector) for i in node.inputs]
+        return emit(code, node.op.name, operands)
+
+    def _load(self, node: Node, row: int, vector: int) -> ir.Value:
+        code = self.code
+        if node in self.loop.parts:
+            part = self.loop.parts[node]
+            base = code.at(self.loop.base[part.variable], part.offset)
+            if not part.shape:
+                return code.spread(code.load(base))
+            unit, mask = self._unit(vector, part.shape[0], padded=False)
+            return code.load_vector(code.at(base, unit), mask)
+        place = self.loop.program.places[node]
+        address, mask = self._address(place, row, vector)
+        if place.width == 1:
+            return code.spread(code.load(address))
+        return code.load_vector(address, mask)
+
+    def _address(self, place: Place, row: int, vector: int):
+        key = (place.buffer, place.offset, place.shift, row)
+        if key not in self.known:
+            self.known[key] = self.loop.row(place, self.samples[row])
+        if place.width == 1:
+            return self.known[key], None
+        unit, mask = self._unit(vector, place.width, place.buffer in PADDED)
+        return self.code.at(self.known[key], unit), mask
+
+    def _unit(self, vector: int, width: int, padded: bool):
+        """First unit of a vector, and the mask that keeps it inside `width`."""
+        key = ("unit", vector, None if padded else width)
+        if key not in self.known:
+            unit = self.code.add(self.first, vector * self.code.lanes)
+            mask = None if padded else self.code.tail_mask(unit, width)
+            self.known[key] = (unit, mask)
+        return self.known[key]
+
+    def _alike(self) -> set[Node]:
+        """Nodes with one value for all samples: weights, and functions of them."""
+        found = set(self.loop.parts)
+        for node in self.stage.body:
+            if all(i in found or i.op is OPS["constant"] for i in node.inputs):
+                found.add(node)
+        return found

@@ -1,0 +1,1 @@
+"""What runs when: from a graph to a program of stages over buffers."""

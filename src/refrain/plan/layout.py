@@ -1,0 +1,147 @@
+"""Lays levels out as stages: tiles, packed weights, and memory for what is spilled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from refrain.graph.node import Node
+from refrain.plan.program import (
+    SAMPLE,
+    SHARED,
+    Buffer,
+    Loop,
+    Part,
+    Place,
+    Reduction,
+    Stage,
+    Term,
+)
+from refrain.plan.stages import Level
+
+PACKED, SCRATCH = "packed", "scratch"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a plan needs to know of the processor and of the work at hand.
+
+    Attributes:
+        lanes: numbers in a vector.
+        registers: vector registers.
+        rows: samples that one thread is likely to have.
+    """
+
+    lanes: int
+    registers: int
+    rows: int
+
+    def padded(self, width: int) -> int:
+        return -(-width // self.lanes) * self.lanes
+
+
+@dataclass
+class Layout:
+    """Stages of one program, with the memory that they need besides their buffers."""
+
+    sizes: Mapping[str, int]
+    parts: Mapping[str, Part]
+    machine: Machine
+    places: dict[Node, Place]
+    packed: int = 0
+    scratch: int = 0
+    stages: list[Stage] = field(default_factory=list)
+
+    def buffers(self) -> tuple[Buffer, ...]:
+        """Memory that a caller provides and may forget."""
+        found = [Buffer(PACKED, SHARED, self.packed)] if self.packed else []
+        if self.scratch:
+            found.append(Buffer(SCRATCH, SAMPLE, self.scratch))
+        return tuple(found)
+
+    def add(self, level: Level) -> None:
+        """Lay out one level as a stage; levels come in the order in which they run."""
+        width = self.sizes[level.size]
+        vectors = self._vectors(width, len(level.sums))
+        rows = self._rows(vectors, len(level.sums))
+        reductions = tuple(
+            Reduction(node, self.places[node.inputs[0]], self._spill(node))
+            for node in level.reductions
+        )
+        spills = [(node, self._spill(node)) for node in level.spills]
+        stores = [(node, p) for node, places in level.stores.items() for p in places]
+        self.stages.append(
+            Stage(
+                width,
+                vectors,
+                rows,
+                reductions,
+                self._loops(level, width, vectors),
+                tuple(found for _, found in level.sums.values()),
+                tuple(level.body),
+                (*stores, *((n, p) for n, p in spills if (n, p) not in stores)),
+            )
+        )
+
+    def _spill(self, node: Node) -> Place:
+        """Where a value waits for later stages: where it is stored anyhow, or scratch."""
+        if node not in self.places:
+            width = self.sizes[node.shape[0]] if node.shape else 1
+            self.places[node] = Place(SCRATCH, self.scratch, width)
+            self.scratch += self.machine.padded(width)
+        return self.places[node]
+
+    def _vectors(self, width: int, sums: int) -> int:
+        """Vectors of units in a tile: few sums leave registers for more of them."""
+        blocks = -(-width // self.machine.lanes)
+        most = max(1, 4 // max(1, sums)) if sums else 1
+        return max(v for v in range(1, most + 1) if blocks % v == 0)
+
+    def _rows(self, vectors: int, sums: int) -> int:
+        """Samples in a tile: as many as registers hold, with little waste at the end."""
+        if not sums:
+            return min(2, self.machine.rows)
+        each = vectors * sums
+        most = max(1, min(8, (self.machine.registers - each - 1) // each))
+        least = max(1, (most + 1) // 2)
+        rows = self.machine.rows
+        return min(
+            range(min(least, rows), min(most, rows) + 1),
+            key=lambda r: (-(-rows // r) * r, -r),
+        )
+
+    def _loops(self, level: Level, width: int, vectors: int) -> tuple[Loop, ...]:
+        by_left: dict[Node, list[Term]] = {}
+        for index, (products, _) in enumerate(level.sums.values()):
+            for product in products:
+                left, right = product.inputs
+                part = self.parts[str(right.attribute)]
+                transposed = product.op.name == "matmul_transposed"
+                by_left.setdefault(left, []).append(Term(index, part, transposed))
+        loops = []
+        blocks = -(-width // (vectors * self.machine.lanes))
+        for left, terms in by_left.items():
+            length = self.sizes[left.shape[0]]
+            loops.append(Loop(self.places[left], length, tuple(terms), self.packed))
+            each = blocks * vectors * self.machine.lanes
+            self.packed += length * len(terms) * each
+        return tuple(loops)
+
+
+def slots(
+    nodes: Sequence[Node], sizes: Mapping[str, int], machine: Machine, buffer: str
+) -> tuple[dict[Node, Place], int]:
+    """Places for values side by side in one buffer, each padded to whole vectors.
+
+    Returns:
+        The places, and the width of the buffer.
+    """
+    places: dict[Node, Place] = {}
+    offset = 0
+    for node in nodes:
+        width = sizes[node.shape[0]] if node.shape else 1
+        places[node] = Place(buffer, offset, width)
+        offset += machine.padded(width)
+    if offset // machine.lanes % 2 == 0:
+        offset += machine.lanes  # steps a power of two apart would share cache lines
+    return places, offset

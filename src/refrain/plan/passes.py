@@ -1,0 +1,265 @@
+"""From a cell's graph to its programs: the ordered list of what happens. Read this first.
+
+1. `simplify` the equations, with masks and dropout already in them.
+2. `reverse`: derive the gradient of a step (training alone).
+3. `choose_saved`: what the forward program leaves on the tape.
+4. `order_levels`: products start a level, what is pointwise joins one.
+5. `find_sums`: one accumulator for each sum of products.
+6. `Layout`: tiles, packed weights, memory for spilled values.
+7. weight gradients, gathered into large products after the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from refrain.errors import GraphError
+from refrain.graph.graph import Graph, constant, rewrite
+from refrain.graph.masking import MASK, OUTPUT
+from refrain.graph.node import Node
+from refrain.graph.ops import OPS
+from refrain.plan.layout import Layout, Machine, slots
+from refrain.plan.program import (
+    CARRY,
+    HISTORY,
+    SAMPLE,
+    SEQUENCE,
+    SHARED,
+    Buffer,
+    Copy,
+    Gathering,
+    Part,
+    Place,
+    Program,
+    WeightProduct,
+    WeightSum,
+)
+from refrain.plan.stages import order_levels
+from refrain.plan.tape import choose_saved
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be planned.
+
+    Attributes:
+        graph: one step, simplified, with dropout and masks in it.
+        gradient: its gradient on the same nodes; None to plan inference alone.
+        states: names of the states; `output` among them where the graph carries it.
+        sizes: numbers for the symbolic sizes.
+        parts: where each weight leaf lies in the user's variables.
+        variables: number of elements of each variable, in order.
+        sequence: every output leaves the kernel, not the last states alone.
+        against_time: the input is read from its last step to its first.
+        machine: lanes, registers, samples a thread.
+    """
+
+    graph: Graph
+    gradient: Graph | None
+    states: tuple[str, ...]
+    sizes: Mapping[str, int]
+    parts: Mapping[str, Part]
+    variables: Mapping[str, int]
+    sequence: bool
+    against_time: bool
+    machine: Machine
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The programs of a cell; the last two are there for training alone."""
+
+    forward: Program
+    backward: Program | None = None
+    gathering: Gathering | None = None
+
+
+def make_plan(task: Task) -> Plan:
+    """Plan a cell: the forward program, and for training its gradient."""
+    shared = {n for name, n in task.graph.leaves.items() if name in task.parts}
+    entering, inputs = _entering(task)
+    old = {s: task.graph.leaves[f"{s}_prev"] for s in task.states}
+    new = {s: task.graph.results[s] for s in task.states}
+    saved: list[Node] = []
+    if task.gradient is not None:
+        known = [*task.graph.leaves.values(), *new.values()]
+        saved = choose_saved(task.graph, task.gradient, known)
+    kept = list(dict.fromkeys([*old.values(), *saved]))
+    tape, width = slots(kept, task.sizes, task.machine, "tape")
+    kind = CARRY if task.gradient is None else HISTORY
+    history = Buffer("tape", kind, width)
+    after = {new[s]: replace(tape[old[s]], shift=1) for s in task.states}
+
+    forward = _forward(task, entering, inputs, shared, tape, after, history, saved)
+    if task.gradient is None:
+        return Plan(forward)
+    # A new state may also be the old one of another; what is read first counts.
+    readable = {**after, **entering, **tape}
+    return Plan(forward, *_backward(task, inputs, shared, readable, history))
+
+
+def _entering(task: Task) -> tuple[dict[Node, Place], tuple[Buffer, ...]]:
+    """Values of a sample that come from outside: input, mask, dropout masks."""
+    places: dict[Node, Place] = {}
+    buffers: list[Buffer] = []
+    states = {f"{s}_prev" for s in task.states}
+    for name, node in task.graph.leaves.items():
+        if name in task.parts or name in states:
+            continue
+        width = task.sizes[node.shape[0]] if node.shape else 1
+        moves = name in ("x", MASK)
+        kind = SEQUENCE if moves else SAMPLE
+        buffers.append(Buffer(name, kind, width, task.against_time and moves))
+        places[node] = Place(name, 0, width)
+    return places, tuple(buffers)
+
+
+def _variables(task: Task) -> tuple[Buffer, ...]:
+    return tuple(Buffer(name, SHARED, size) for name, size in task.variables.items())
+
+
+def _samples(task: Task, prefix: str) -> tuple[Buffer, ...]:
+    return tuple(
+        Buffer(f"{prefix}{s}", SAMPLE, task.sizes[task.graph.results[s].shape[0]])
+        for s in task.states
+    )
+
+
+def _forward(task, entering, inputs, shared, tape, after, history, saved) -> Program:
+    targets: dict[Node, list[Place]] = {}
+    for node, place in after.items():
+        targets.setdefault(node, []).append(place)
+    for node in saved:
+        targets.setdefault(node, []).append(tape[node])
+    outputs = _samples(task, "last_")
+    if task.sequence:
+        node = task.graph.results[OUTPUT]
+        width = task.sizes[node.shape[0]]
+        targets.setdefault(node, []).append(Place("y", 0, width))
+        outputs = (Buffer("y", SEQUENCE, width), *outputs)
+    old = {s: task.graph.leaves[f"{s}_prev"] for s in task.states}
+    available = entering | {n: tape[n] for n in old.values()}
+    spilled = {n: tape[n] for n in saved}
+    layout = _lay_out(task, targets, available, shared, places=available | spilled)
+    return Program(
+        f"{task.graph.name} forward",
+        task.sizes,
+        backward=False,
+        inputs=(*inputs, *_variables(task), *_samples(task, "first_")),
+        outputs=(*outputs, history, *layout.buffers()),
+        places=layout.places,
+        first=tuple(Copy(f"first_{s}", tape[old[s]]) for s in task.states),
+        last=tuple(
+            Copy(f"last_{s}", after[task.graph.results[s]]) for s in task.states
+        ),
+        stages=tuple(layout.stages),
+    )
+
+
+def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gathering]:
+    gradient = task.gradient
+    carried = {s: gradient.leaves[f"grad_{s}"] for s in task.states}
+    carry, carry_width = slots(
+        list(carried.values()), task.sizes, task.machine, "carry"
+    )
+    targets: dict[Node, list[Place]] = {}
+    for s in task.states:
+        node = gradient.results[f"grad_{s}_prev"]
+        targets.setdefault(node, []).append(carry[carried[s]])
+    features = task.sizes["features"]
+    targets.setdefault(gradient.results["grad_x"], []).append(
+        Place("grad_x", 0, features)
+    )
+    available = readable | {n: replace(p, shift=1) for n, p in carry.items()}
+    arriving = _samples(task, "grad_last_")
+    if task.sequence:
+        node = gradient.leaves["grad_output"]
+        width = task.sizes[node.shape[0]]
+        available[node] = Place("grad_y", 0, width)
+        arriving = (Buffer("grad_y", SEQUENCE, width), *arriving)
+
+    products, sums = _weight_gradients(task)
+    streamed = list(
+        dict.fromkeys([*(g for _, g, _ in products), *(g for g, _ in sums)])
+    )
+    streams, streams_width = slots(streamed, task.sizes, task.machine, "streams")
+    for node in streamed:
+        targets.setdefault(node, []).insert(0, streams[node])
+    spilled = {n: streams[n] for n in streamed}
+    layout = _lay_out(task, targets, available, shared, places=available | spilled)
+    stream = Buffer("streams", SEQUENCE, streams_width)
+    program = Program(
+        f"{task.graph.name} backward",
+        task.sizes,
+        backward=True,
+        inputs=(*inputs, *_variables(task), history, *arriving),
+        outputs=(
+            Buffer("grad_x", SEQUENCE, features, task.against_time),
+            *_samples(task, "grad_first_"),
+            stream,
+            Buffer("carry", CARRY, carry_width),
+            *layout.buffers(),
+        ),
+        places=layout.places,
+        first=tuple(
+            Copy(f"grad_last_{s}", replace(carry[carried[s]], shift=1))
+            for s in task.states
+        ),
+        last=tuple(Copy(f"grad_first_{s}", carry[carried[s]]) for s in task.states),
+        stages=tuple(layout.stages),
+    )
+    read = [
+        b for b in inputs if any(readable[a].buffer == b.name for a, _, _ in products)
+    ]
+    gathering = Gathering(
+        f"{task.graph.name} weights",
+        inputs=(stream, history, *read),
+        outputs=tuple(replace(b, name=f"grad_{b.name}") for b in _variables(task)),
+        products=tuple(
+            WeightProduct(readable[a], streams[g], p) for a, g, p in products
+        ),
+        sums=tuple(WeightSum(streams[g], p) for g, p in sums),
+    )
+    return program, gathering
+
+
+def _lay_out(task, targets, available, shared, places) -> Layout:
+    layout = Layout(task.sizes, task.parts, task.machine, dict(places))
+    for level in order_levels(targets, available, shared):
+        layout.add(level)
+    return layout
+
+
+def _weight_gradients(task: Task):
+    """Gradients of weights as (left, right, part) products and (right, part) sums."""
+    products: list[tuple[Node, Node, Part]] = []
+    sums: list[tuple[Node, Part]] = []
+    for name, part in task.parts.items():
+        if name not in task.graph.leaves:
+            continue
+        pending = [task.gradient.results[f"grad_{name}"]]
+        if len(part.shape) < 2:
+            (node,) = pending
+            inner = node.inputs[0] if node.op is OPS["sum"] else node
+            sums.append((inner, part))
+            continue
+        while pending:
+            node = pending.pop()
+            if node.op is OPS["add"]:
+                pending += node.inputs
+            elif node.op is OPS["outer"]:
+                products.append((*node.inputs, part))
+            else:
+                raise GraphError(f"{task.graph.name}: grad_{name} is {node.op.name}")
+    return products, sums
+
+
+def without(graph: Graph, leaf_name: str) -> Graph:
+    """The graph with zero in place of a leaf that nothing provides."""
+    zero = graph.leaves[leaf_name]
+
+    def rule(node: Node, _: tuple[Node, ...]) -> Node | None:
+        return constant(0.0) if node is zero else None
+
+    return rewrite(graph, rule)

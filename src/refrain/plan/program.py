@@ -1,0 +1,194 @@
+"""Program: what a native kernel does, as records that an emitter reads.
+
+A program runs one step after the other over time. A step is a list of stages; a stage
+gathers products in accumulators, then computes everything pointwise on them, for a
+tile of samples and units at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from refrain.graph.node import Node
+
+SEQUENCE, SAMPLE, HISTORY, CARRY, SHARED = (
+    "sequence",  # (batch, timesteps, width)
+    "sample",  # (batch, width)
+    "history",  # (batch, timesteps + 1, width): every state and what backward reads
+    "carry",  # (batch, 2, width): the last two moments only
+    "shared",  # (width,): weights, and weights packed for tiles
+)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """An array that a kernel reads or writes.
+
+    Attributes:
+        name: unique in the program.
+        kind: which axes it has beside its width; see above.
+        width: numbers of one sample at one moment.
+        against_time: step t of the loop is entry timesteps - 1 - t.
+    """
+
+    name: str
+    kind: str
+    width: int
+    against_time: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value of one sample lies at the current moment.
+
+    `shift` 1 is the moment after the step: a state's new value.
+    """
+
+    buffer: str
+    offset: int
+    width: int
+    shift: int = 0
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where a weight lies in the variable that packs it: rows × columns, row stride."""
+
+    variable: str
+    offset: int
+    shape: tuple[int, ...]
+    stride: int
+
+
+@dataclass(frozen=True)
+class Term:
+    """One product of a loop: which sum it adds to, and its matrix."""
+
+    sum_index: int
+    matrix: Part
+    transposed: bool
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Products of one left operand: `length` multiply-adds for each of `terms`.
+
+    `packed` is the offset of their weights in the packed buffer, laid out as
+    [block of units][row of the matrix][term][vector][lane].
+    """
+
+    left: Place
+    length: int
+    terms: tuple[Term, ...]
+    packed: int
+
+
+@dataclass(frozen=True)
+class Sum:
+    """An accumulator: a sum of products, and the addends that are no products."""
+
+    root: Node
+    others: tuple[Node, ...]
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """A reduction over the units of one sample, kept as one number."""
+
+    node: Node
+    operand: Place
+    result: Place
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One sweep over samples × units.
+
+    Attributes:
+        width: number of units swept.
+        vectors: vectors of units in a tile.
+        rows: samples in a tile.
+        reductions: computed first, from what earlier stages stored.
+        loops, sums: products, gathered in accumulators.
+        body: pointwise nodes in order.
+        stores: which values leave the registers, and where to.
+    """
+
+    width: int
+    vectors: int
+    rows: int
+    reductions: tuple[Reduction, ...]
+    loops: tuple[Loop, ...]
+    sums: tuple[Sum, ...]
+    body: tuple[Node, ...]
+    stores: tuple[tuple[Node, Place], ...]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A state enters its first moment, or leaves from its last: sample ↔ place."""
+
+    sample: str
+    place: Place
+
+
+@dataclass(frozen=True)
+class Program:
+    """One direction of a cell over a sequence.
+
+    Attributes:
+        name: for messages and symbols.
+        sizes: numbers for the symbolic sizes.
+        backward: time runs from the last step to the first.
+        inputs, outputs: buffers in the order in which a kernel takes them.
+        places: where values that are not computed in a stage are read.
+        first, last: copies before and after the loop over time.
+        stages: one step.
+    """
+
+    name: str
+    sizes: Mapping[str, int]
+    backward: bool
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    places: dict[Node, Place]
+    first: tuple[Copy, ...]
+    last: tuple[Copy, ...]
+    stages: tuple[Stage, ...]
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        return self.inputs + self.outputs
+
+
+@dataclass(frozen=True)
+class WeightProduct:
+    """The gradient of a matrix: left ᵀ @ right over all samples and steps."""
+
+    left: Place
+    right: Place
+    part: Part
+
+
+@dataclass(frozen=True)
+class WeightSum:
+    """The gradient of a vector or scalar: right summed over all samples and steps."""
+
+    right: Place
+    part: Part
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Weight gradients, gathered after the loop over time as large products."""
+
+    name: str
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    products: tuple[WeightProduct, ...]
+    sums: tuple[WeightSum, ...]
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        return self.inputs + self.outputs

@@ -1,0 +1,90 @@
+"""A stable text form of a plan, for golden files and for `explain`."""
+
+from __future__ import annotations
+
+from refrain.graph.node import Node
+from refrain.graph.ops import OPS
+from refrain.plan.passes import Plan
+from refrain.plan.program import Buffer, Gathering, Place, Program, Stage
+
+
+def show(plan: Plan) -> str:
+    """What runs when: buffers, stages, and the products after the loop."""
+    lines: list[str] = []
+    for program in (plan.forward, plan.backward):
+        if program is not None:
+            lines += _program(program)
+    if plan.gathering is not None:
+        lines += _gathering(plan.gathering)
+    return "\n".join(lines) + "\n"
+
+
+def _program(program: Program) -> list[str]:
+    lines = [f"program {program.name}"]
+    for kind, buffers in (("in", program.inputs), ("out", program.outputs)):
+        lines += [f"  {kind:4}{_buffer(b)}" for b in buffers]
+    lines += [f"  first {_place(c.place)} = {c.sample}" for c in program.first]
+    order = "last to first" if program.backward else "first to last"
+    lines.append(f"  each step, {order}")
+    names: dict[Node, str] = {n: _place(p) for n, p in program.places.items()}
+    for index, stage in enumerate(program.stages):
+        lines += _stage(index, stage, names)
+    lines += [f"  last {c.sample} = {_place(c.place)}" for c in program.last]
+    return lines
+
+
+def _stage(index: int, stage: Stage, places: dict[Node, str]) -> list[str]:
+    tile = f"{stage.rows} samples x {stage.vectors} vectors"
+    lines = [f"    stage {index}: {stage.width} wide, tile {tile}"]
+    lines += [
+        f"      {_place(r.result)} = {r.node.op.name}({_place(r.operand)})"
+        for r in stage.reductions
+    ]
+    for loop in stage.loops:
+        for term in loop.terms:
+            matrix = f"{term.matrix.variable}[{term.matrix.offset}:]"
+            matrix += ".T" if term.transposed else ""
+            left = _place(loop.left)
+            lines.append(f"      a{term.sum_index} += {left} @ {matrix}")
+    names = dict(places)
+    for k, found in enumerate(stage.sums):
+        others = "".join(f" + {_name(o, names)}" for o in found.others)
+        names[found.root] = f"s{k}"
+        lines.append(f"      s{k} = a{k}{others}")
+    for node in stage.body:
+        if not node.inputs:
+            continue
+        operands = ", ".join(_name(i, names) for i in node.inputs)
+        names[node] = f"%{sum(n.startswith('%') for n in names.values())}"
+        lines.append(f"      {names[node]} = {node.op.name}({operands})")
+    stores = [f"      {_place(p)} = {_name(n, names)}" for n, p in stage.stores]
+    return lines + stores
+
+
+def _gathering(gathering: Gathering) -> list[str]:
+    lines = [f"gather {gathering.name}"]
+    for kind, buffers in (("in", gathering.inputs), ("out", gathering.outputs)):
+        lines += [f"  {kind:4}{_buffer(b)}" for b in buffers]
+    for p in gathering.products:
+        target = f"grad_{p.part.variable}[{p.part.offset}:]"
+        lines.append(f"  {target} += {_place(p.left)}.T @ {_place(p.right)}")
+    for s in gathering.sums:
+        target = f"grad_{s.part.variable}[{s.part.offset}:]"
+        lines.append(f"  {target} += sum {_place(s.right)}")
+    return lines
+
+
+def _name(node: Node, names: dict[Node, str]) -> str:
+    if node.op is OPS["constant"]:
+        return f"{node.attribute!r}"
+    return names.get(node, node.describe())
+
+
+def _buffer(buffer: Buffer) -> str:
+    order = ", against time" if buffer.against_time else ""
+    return f"{buffer.name}: {buffer.kind} {buffer.width}{order}"
+
+
+def _place(place: Place) -> str:
+    when = "'" if place.shift else ""
+    return f"{place.buffer}{when}[{place.offset}:{place.offset + place.width}]"

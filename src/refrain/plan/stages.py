@@ -1,0 +1,146 @@
+"""Orders a step into levels, each of which becomes one sweep over samples and units.
+
+A product or a reduction needs all units of its operand, so it starts a new level;
+everything pointwise joins the level of what it reads last. Values that cross from one
+level to another are stored; truth values, numbers of a whole sample and functions of
+weights alone are computed again instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from refrain.graph.graph import ordered
+from refrain.graph.node import BOOL, Node
+from refrain.graph.ops import OPS
+from refrain.plan.fuse import PRODUCTS, find_sums
+from refrain.plan.program import Place, Sum
+
+REDUCTIONS = (OPS["sum"], OPS["mean"], OPS["max"])
+
+
+@dataclass
+class Level:
+    """What one sweep has to do.
+
+    Attributes:
+        depth: how many products or reductions lie before it.
+        size: symbolic size that it sweeps, e.g. `units`.
+        stores: values that leave the step, and where to.
+        spills: values that later levels read.
+        reductions: reductions of what earlier levels stored.
+        sums: sums of products by root, each with its products.
+        body: pointwise nodes in order.
+    """
+
+    depth: int
+    size: str
+    stores: dict[Node, list[Place]] = field(default_factory=dict)
+    spills: dict[Node, None] = field(default_factory=dict)
+    reductions: dict[Node, None] = field(default_factory=dict)
+    sums: dict[Node, tuple[list[Node], Sum]] = field(default_factory=dict)
+    body: list[Node] = field(default_factory=list)
+
+
+def order_levels(
+    targets: Mapping[Node, Sequence[Place]],
+    available: Collection[Node],
+    shared: Collection[Node],
+) -> list[Level]:
+    """Split a step into levels.
+
+    Args:
+        targets: what a step must store, and where.
+        available: values of a sample that lie in memory before the step.
+        shared: leaves that are weights.
+    """
+    return _Ordering(targets, set(available), set(shared)).levels()
+
+
+class _Ordering:
+    def __init__(self, targets, available: set[Node], shared: set[Node]):
+        self.targets = targets
+        self.known = available | shared
+        self.nodes = [
+            n for n in ordered(targets, stop=self.known) if n not in self.known
+        ]
+        self.sums = find_sums(self.nodes, set(targets))
+        self.depth = self._depths()
+        self.again = self._computed_again(shared)
+        self.found: dict[tuple[int, str], Level] = {}
+
+    def levels(self) -> list[Level]:
+        for node, places in self.targets.items():
+            self._level(node).stores[node] = list(places)
+        for depth in reversed(range(max(self.depth.values(), default=0) + 1)):
+            # Filling a level asks for more of the levels before it, never of its own.
+            for level in [lv for lv in self.found.values() if lv.depth == depth]:
+                self._fill(level)
+        # A level that only reduces what earlier ones stored goes before its equals.
+        return sorted(
+            self.found.values(), key=lambda lv: (lv.depth, bool(lv.body or lv.sums))
+        )
+
+    def _level(self, node: Node) -> Level:
+        key = (self.depth.get(node, 0), *(node.shape or ("units",)))
+        return self.found.setdefault(key, Level(*key))
+
+    def _depths(self) -> dict[Node, int]:
+        depth: dict[Node, int] = {}
+        for node in self.nodes:
+            if node.op in (*PRODUCTS, *REDUCTIONS):
+                operand = node.inputs[0]
+                depth[node] = depth[operand] + 1 if operand in depth else 0
+            else:
+                depth[node] = max((depth.get(i, 0) for i in node.inputs), default=0)
+        return depth
+
+    def _computed_again(self, shared: set[Node]) -> set[Node]:
+        """Nodes that every level computes for itself."""
+        weights_alone = set(shared)
+        again: set[Node] = set()
+        for node in self.nodes:
+            if all(i in weights_alone for i in node.inputs):  # constants included
+                weights_alone.add(node)
+                again.add(node)
+            elif node.dtype == BOOL or (not node.shape and node.op not in REDUCTIONS):
+                again.add(node)
+        return again
+
+    def _fill(self, level: Level) -> None:
+        seen: set[Node] = set()
+
+        def visit(node: Node) -> None:
+            if node in seen or node in self.known:
+                return
+            seen.add(node)
+            if node.op in REDUCTIONS:
+                self._store(node.inputs[0])
+                self._level_of_reduction(node).reductions[node] = None
+            elif self.depth[node] < level.depth and node not in self.again:
+                self._store(node)
+            elif node in self.sums:
+                level.sums[node] = self.sums[node]
+                products, gathered = self.sums[node]
+                for product in products:
+                    self._store(product.inputs[0])
+                for other in gathered.others:
+                    visit(other)
+            else:
+                # The second operand of broadcast, and that of size, give a shape alone.
+                count = {OPS["broadcast"]: 1, OPS["size"]: 0}.get(node.op)
+                for operand in node.inputs[:count]:
+                    visit(operand)
+                level.body.append(node)
+
+        for node in [*level.stores, *level.spills]:
+            visit(node)
+
+    def _level_of_reduction(self, node: Node) -> Level:
+        key = (self.depth[node], *node.inputs[0].shape)
+        return self.found.setdefault(key, Level(*key))
+
+    def _store(self, node: Node) -> None:
+        if node not in self.known:
+            self._level(node).spills[node] = None

@@ -1,0 +1,49 @@
+"""Save or recompute: which forward values the backward pass finds on the tape.
+
+What took a product, a function or a reduction to compute is saved; sums and products
+of saved values are computed again, which is cheaper than their traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from refrain.graph.graph import Graph
+from refrain.graph.node import Node
+from refrain.graph.ops import OPS
+
+CHEAP = {
+    OPS[name]
+    for name in (
+        *("constant", "add", "subtract", "multiply", "negative", "maximum", "minimum"),
+        *("abs", "sign", "greater", "equal", "where", "broadcast", "size"),
+    )
+}
+
+
+def choose_saved(
+    forward: Graph, backward: Graph, known: Collection[Node]
+) -> list[Node]:
+    """Forward values to be saved, in the order in which they are computed.
+
+    Args:
+        forward: one step.
+        backward: its gradient, on the same nodes.
+        known: forward nodes that the backward pass finds anyhow: leaves, states.
+    """
+    own = set(forward.nodes())
+    gradient = [n for n in backward.nodes() if n not in own]
+    read = {i for n in gradient for i in n.inputs if i in own}
+    streamed = {n.inputs[0] for n in gradient if n.op is OPS["outer"]}
+    found = set(known)
+    saved: list[Node] = []
+    for node in forward.nodes():
+        if node in found:
+            continue
+        cheap = node.op in CHEAP and all(i in found for i in node.inputs)
+        if cheap and node not in streamed:
+            found.add(node)  # recomputed where it is read
+        elif node in read:
+            saved.append(node)
+            found.add(node)
+    return saved

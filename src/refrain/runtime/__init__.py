@@ -1,0 +1,1 @@
+"""Compiles programs, keeps compiled code, and hands out kernels."""

@@ -1,0 +1,315 @@
+"""From a cell to a kernel: the one place that composes the stages.
+
+trace → simplify → derive → plan → emit → compile → cache. Everything else in the
+package is used through `kernel_for`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import math
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from llvmlite import ir
+
+import refrain
+from refrain.cells import SizedCell
+from refrain.cells.define import Variable
+from refrain.derive.reverse import reverse
+from refrain.derive.simplify import simplify
+from refrain.emit.llvm.gather import emit_gathering, gather_tasks
+from refrain.emit.llvm.time_loop import emit_program
+from refrain.emit.llvm.vectors import Target
+from refrain.emit.llvm.xla import LIMIT, emit_handler
+from refrain.errors import KernelError
+from refrain.graph.dropout import with_dropout
+from refrain.graph.graph import Graph
+from refrain.graph.masking import HELD, MASK, hold_output, with_mask
+from refrain.plan.layout import Machine
+from refrain.plan.passes import Plan, Task, make_plan, without
+from refrain.plan.program import (
+    CARRY,
+    HISTORY,
+    SAMPLE,
+    SEQUENCE,
+    Buffer,
+    Gathering,
+    Part,
+    Program,
+)
+from refrain.plan.show import show
+from refrain.runtime import cache as disk
+from refrain.runtime.compile import Library, compile_object
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a kernel is wanted for.
+
+    Attributes:
+        sized: the cell.
+        features: size of the input.
+        dtype: `float32` or `float64`.
+        training: with the gradient.
+        sequence: the outputs of all steps, not of the last one alone.
+        against_time: read the input from its last step to its first.
+        mask: None, or what a skipped step puts out: `hold` the output before, `zero`.
+        dropout: names of the dropout masks.
+        rows: samples that a thread is likely to have.
+    """
+
+    sized: SizedCell
+    features: int
+    dtype: str = "float32"
+    training: bool = False
+    sequence: bool = True
+    against_time: bool = False
+    mask: str | None = None
+    dropout: tuple[str, ...] = ()
+    rows: int = 16
+
+    def key(self) -> tuple:
+        sized = self.sized
+        return (
+            sized.cell,
+            *(tuple(m.items()) for m in (sized.sizes, sized.options)),
+            *(getattr(self, n) for n in self.__dataclass_fields__ if n != "sized"),
+        )
+
+
+@dataclass(frozen=True)
+class Native:
+    """One compiled program: its buffers, and the addresses of its entries."""
+
+    program: Program | Gathering
+    run: int
+    pack: int | None
+    xla: int
+    tasks: int | None  # None: the work is the samples of a batch
+
+    def shape(self, buffer: Buffer, batch: int, timesteps: int) -> tuple[int, ...]:
+        """The shape of a buffer for a batch of sequences."""
+        return {
+            SEQUENCE: (batch, timesteps, buffer.width),
+            SAMPLE: (batch, buffer.width),
+            HISTORY: (batch, timesteps + 1, buffer.width),
+            CARRY: (batch, 2, buffer.width),
+        }.get(buffer.kind, (buffer.width,))
+
+    def check(self, arguments: Sequence[Any], batch: int, timesteps: int) -> None:
+        """Refuse arrays that native code would read or write beyond their end.
+
+        Raises:
+            KernelError: a number of elements or a dtype is not the expected one.
+        """
+        dtype = str(arguments[0].dtype)
+        for buffer, array in zip(self.program.inputs, arguments, strict=True):
+            shape = self.shape(buffer, batch, timesteps)
+            if math.prod(array.shape) != math.prod(shape) or str(array.dtype) != dtype:
+                raise KernelError(
+                    f"{buffer.name}: expected {dtype} of shape {shape}, received "
+                    f"{array.dtype} of shape {tuple(array.shape)}"
+                )
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A cell's compiled code.
+
+    Attributes:
+        name: unique to the code.
+        states: states that the kernel carries, `held` among them where it carries the
+            output of the step before.
+        forward, backward, gathering: the programs; the last two for training alone.
+        plan: what they do; `plan.show.show` prints it.
+        seconds: time to compile, or to load.
+        cached: the code came from the disk cache.
+    """
+
+    name: str
+    states: tuple[str, ...]
+    forward: Native
+    backward: Native | None
+    gathering: Native | None
+    plan: Plan
+    target: Target
+    seconds: float
+    cached: bool
+    library: Library = field(repr=False)
+
+
+_kernels: dict[tuple, Kernel] = {}
+_lock = threading.Lock()
+
+
+def kernel_for(request: Request) -> Kernel:
+    """The kernel for a request, compiled at most once in a process."""
+    key = request.key()
+    with _lock:
+        if key not in _kernels:
+            _kernels[key] = _make(request)
+        return _kernels[key]
+
+
+def threads() -> int:
+    """How many threads a kernel may use: `REFRAIN_THREADS`, or all processors."""
+    return _thread_limit() or os.cpu_count() or 1
+
+
+def rows_a_thread(batch: int | None) -> int:
+    """A number of samples that stands for the share of a thread in a batch."""
+    share = -(-batch // threads()) if batch else 16
+    return next((r for r in (1, 2, 3, 4, 8, 12, 16) if share <= r), 24)
+
+
+def step_graph(request: Request) -> tuple[Graph, tuple[str, ...]]:
+    """The equations of one step with dropout and masks in them, and their states."""
+    graph = with_dropout(request.sized.graph, set(request.dropout))
+    states = tuple(request.sized.cell.states)
+    output_is_state = graph.results["output"] is graph.results[states[0]]
+    if request.mask is not None:
+        graph = with_mask(graph, states, zero_output=request.mask == "zero")
+        output_is_state = False
+    if not output_is_state and (request.mask == "hold" or not request.sequence):
+        graph = hold_output(graph)
+        states = (*states, HELD)
+    return simplify(graph), states
+
+
+def _plan(request: Request, target: Target) -> tuple[Task, Plan]:
+    graph, states = step_graph(request)
+    gradient = None
+    if request.training:
+        gradient = reverse(graph)
+        if not request.sequence:
+            gradient = without(gradient, "grad_output")
+        gradient = simplify(gradient)
+    variables = request.sized.variables(request.features)
+    task = Task(
+        graph,
+        gradient,
+        states,
+        {**request.sized.sizes, "features": request.features},
+        parts_of(variables),
+        {v.name: math.prod(v.shape) for v in variables},
+        request.sequence,
+        request.against_time,
+        Machine(target.width, target.registers, request.rows),
+    )
+    return task, make_plan(task)
+
+
+def parts_of(variables: tuple[Variable, ...]) -> dict[str, Part]:
+    """Where each weight leaf lies in the variables that pack them."""
+    parts: dict[str, Part] = {}
+    for variable in variables:
+        rows = len(variable.weights)
+        row_size = math.prod(variable.shape) // rows
+        for row, (name, weight) in enumerate(variable.weights.items()):
+            matrix = len(weight.shape) == 2
+            stride = variable.shape[-1] if variable.shape else 1
+            width = stride // weight.parts
+            shape = (variable.shape[-2], width) if matrix else (width,)
+            for k, gate in enumerate(weight.gates or ("",)):
+                offset = row * row_size + k * width
+                leaf = f"{name}.{gate}" if gate else name
+                part = shape if weight.shape else ()
+                parts[leaf] = Part(variable.name, offset, part, stride)
+    return parts
+
+
+def _make(request: Request) -> Kernel:
+    start = time.perf_counter()
+    target = Target.host(request.dtype)
+    task, plan = _plan(request, target)
+    key = disk.key(show(plan), repr(target), _source_digest())
+    code = disk.load(key)
+    cached = code is not None
+    if code is None:
+        code = compile_object(str(_module(task, plan, target)), target)
+        disk.store(key, code)
+    library = Library(code, target)
+    limit = library.address(LIMIT)
+    ctypes.c_int64.from_address(limit).value = _thread_limit()
+
+    def native(name: str, program: Program | Gathering | None) -> Native | None:
+        if program is None:
+            return None
+        gathers = isinstance(program, Gathering)
+        return Native(
+            program,
+            library.address(f"{name}_run"),
+            None if gathers else library.address(f"{name}_pack"),
+            library.address(f"{name}_xla"),
+            len(gather_tasks(program, target)) if gathers else None,
+        )
+
+    forward = native("forward", plan.forward)
+    assert forward is not None
+    return Kernel(
+        f"refrain_{key[:16]}",
+        task.states,
+        forward,
+        native("backward", plan.backward),
+        native("gathering", plan.gathering),
+        plan,
+        target,
+        time.perf_counter() - start,
+        cached,
+        library,
+    )
+
+
+def _module(task: Task, plan: Plan, target: Target) -> ir.Module:
+    module = ir.Module(task.graph.name)
+    module.triple = target.triple
+    leaves = task.graph.leaves
+    parts = {leaves[n]: p for n, p in task.parts.items() if n in leaves}
+    for name, program in (("forward", plan.forward), ("backward", plan.backward)):
+        if program is not None:
+            emit_program(module, name, program, parts, target)
+            _handler(module, name, program, None)
+    if plan.gathering is not None:
+        emit_gathering(module, "gathering", plan.gathering, target)
+        tasks = len(gather_tasks(plan.gathering, target))
+        _handler(module, "gathering", plan.gathering, tasks)
+    return module
+
+
+def _handler(module: ir.Module, name: str, program: Any, tasks: int | None) -> None:
+    counts = len(program.inputs), len(program.outputs)
+    emit_handler(module, name, *counts, tasks=tasks, packs=tasks is None)
+
+
+@cache
+def _source_digest() -> str:
+    """Changes with the code that turns equations into machine code."""
+    root = Path(refrain.__file__).parent
+    found = hashlib.sha256()
+    for folder in ("graph", "derive", "plan", "emit", "runtime"):
+        for file in sorted((root / folder).rglob("*.py")):
+            found.update(file.read_bytes())
+    return found.hexdigest()
+
+
+def _thread_limit() -> int:
+    """`REFRAIN_THREADS`; 0 where it is not set, which means no limit."""
+    text = os.environ.get("REFRAIN_THREADS", "0")
+    if not text.isdigit():
+        raise ValueError(
+            f"REFRAIN_THREADS: expected a number of threads, received {text!r}"
+        )
+    return int(text)
+
+
+def leaves_of(arrays: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of dropout masks, in the order in which kernels take them."""
+    return tuple(sorted(name for name in arrays if name != MASK))

@@ -1,0 +1,53 @@
+"""Runs a compiled program on Python's threads, for callers that bring none.
+
+Native code holds no lock of Python's, so ranges of samples run side by side. The pool
+is made anew after a fork, whose child has none of its parent's threads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+from refrain.runtime.driver import Native, threads
+
+_ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)
+
+
+def run_native(
+    native: Native, addresses: list[int], batch: int, timesteps: int
+) -> None:
+    """Run a program on buffers.
+
+    Args:
+        native: the program.
+        addresses: of its buffers, inputs then outputs; checked by the caller.
+        batch: number of samples.
+        timesteps: number of steps.
+    """
+    pointers = (ctypes.c_void_p * len(addresses))(*addresses)
+    base = ctypes.addressof(pointers)
+    work = batch if native.tasks is None else native.tasks
+    if native.pack is not None:
+        _ENTRY(native.pack)(base, batch, timesteps, 0, work)
+    run = _ENTRY(native.run)
+    count = max(1, min(threads(), work))
+    if count == 1:
+        run(base, batch, timesteps, 0, work)
+        return
+    ends = [work * k // count for k in range(count + 1)]
+    pool = _pool(os.getpid(), count)
+    waiting = [
+        pool.submit(run, base, batch, timesteps, first, end)
+        for first, end in zip(ends[1:-1], ends[2:], strict=True)
+    ]
+    run(base, batch, timesteps, ends[0], ends[1])
+    for each in waiting:
+        each.result()
+
+
+@cache
+def _pool(_process: int, count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count - 1, "refrain")

@@ -1,0 +1,139 @@
+"""Plans: what runs when, for the cells that everybody knows, and what never happens."""
+
+import pytest
+
+from refrain import cells
+from refrain.cells import cell
+from refrain.derive.reverse import reverse
+from refrain.derive.simplify import simplify
+from refrain.functions import sigmoid, softmax, tanh
+from refrain.graph.dropout import with_dropout
+from refrain.graph.graph import ordered
+from refrain.graph.masking import hold_output, with_mask
+from refrain.graph.ops import OPS
+from refrain.graph.verify import verify
+from refrain.plan.layout import Machine
+from refrain.plan.passes import Task, make_plan
+from refrain.plan.show import show
+from refrain.plan.tape import choose_saved
+from refrain.runtime.driver import parts_of
+
+AVX512 = Machine(lanes=16, registers=32, rows=16)
+AVX2 = Machine(lanes=8, registers=16, rows=16)
+
+
+def plan_of(sized, machine=AVX512, training=True, dropout=(), mask=None):
+    graph = with_dropout(sized.graph, set(dropout))
+    states = tuple(sized.cell.states)
+    if mask:
+        graph = with_mask(graph, states, zero_output=mask == "zero")
+        if mask == "hold":
+            graph, states = hold_output(graph), (*states, "held")
+    graph = verify(simplify(graph))
+    gradient = verify(simplify(reverse(graph))) if training else None
+    variables = sized.variables(3)
+    return make_plan(
+        Task(
+            graph,
+            gradient,
+            states,
+            {**sized.sizes, "features": 3},
+            parts_of(variables),
+            {v.name: 1 for v in variables},
+            sequence=True,
+            against_time=False,
+            machine=machine,
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    "sized",
+    [
+        cells.simple_rnn(20),
+        cells.lstm(20),
+        cells.gru(20),
+        cells.gru(20, reset_after=False),
+    ],
+    ids=["simple_rnn", "lstm", "gru", "gru_reset_before"],
+)
+def test_plan(sized, golden):
+    golden(show(plan_of(sized)))
+
+
+def test_plan_masked_with_dropout(golden):
+    plan = plan_of(cells.lstm(20), dropout={"recurrent_dropout.i"}, mask="hold")
+    golden(show(plan))
+
+
+def test_lstm_is_one_stage_forward():
+    (stage,) = plan_of(cells.lstm(128), training=False).forward.stages
+    assert len(stage.sums) == 4
+    assert [len(loop.terms) for loop in stage.loops] == [4, 4]
+
+
+def test_reset_before_needs_a_second_stage():
+    sized = cells.gru(16, reset_after=False)
+    assert len(plan_of(sized, training=False).forward.stages) == 2
+
+
+@pytest.mark.parametrize("machine", [AVX512, AVX2], ids=["avx512", "avx2"])
+@pytest.mark.parametrize("units", [16, 50, 128, 130])
+@pytest.mark.parametrize("make", cells.ALL, ids=repr)
+def test_accumulators_fit_the_registers(make, units, machine):
+    plan = plan_of(make(units), machine)
+    for program in (plan.forward, plan.backward):
+        for stage in program.stages:
+            used = stage.rows * stage.vectors * len(stage.sums)
+            assert used + stage.vectors + 1 <= machine.registers
+
+
+def test_what_is_saved_took_work_to_compute():
+    graph = simplify(cells.lstm(4).graph)
+    gradient = simplify(reverse(graph))
+    known = [*graph.leaves.values(), graph.results["h"], graph.results["c"]]
+    saved = choose_saved(graph, gradient, known)
+    assert sorted(n.op.name for n in saved) == ["sigmoid"] * 3 + ["tanh"] * 2
+
+
+@cell(state="h", gates=("a", "k"))
+def deep(x, h_prev, W, U, b):
+    """Products of products, and a reduction between them."""
+    a = softmax(x @ W.a + h_prev @ U.a + b.a)
+    k = tanh((a * h_prev) @ U.k + x @ W.k + b.k)
+    return sigmoid((k * a) @ U.a + h_prev)
+
+
+def test_every_value_is_there_before_it_is_read():
+    plan = plan_of(deep(20))
+    for program in (plan.forward, plan.backward):
+        stored = {n for n in program.places if not _made_by(program, n)}
+        for stage in program.stages:
+            stored |= {r.node for r in stage.reductions}
+            inside = {*stage.body, *(s.root for s in stage.sums)}
+            for node in stage.body:
+                count = {OPS["broadcast"]: 1, OPS["size"]: 0}.get(node.op)
+                for operand in node.inputs[:count]:
+                    named = operand.op in (OPS["leaf"], OPS["constant"])
+                    assert named or operand in inside or operand in stored
+            stored |= {node for node, _ in stage.stores}
+
+
+def _made_by(program, node) -> bool:
+    made = [n for s in program.stages for n, _ in s.stores]
+    made += [r.node for s in program.stages for r in s.reductions]
+    return node in made and node.op is not OPS["leaf"]
+
+
+def test_nothing_is_stored_in_one_place_twice():
+    plan = plan_of(cells.lstm(20), dropout={"dropout", "recurrent_dropout"})
+    for program in (plan.forward, plan.backward):
+        places = [p for stage in program.stages for _, p in stage.stores]
+        assert len(places) == len(set(places))
+
+
+def test_gradient_shares_the_forward_nodes():
+    graph = simplify(cells.gru(4).graph)
+    gradient = simplify(reverse(graph))
+    shared = set(graph.nodes()) & set(ordered(gradient.results.values()))
+    assert len(shared) > len(graph.leaves)

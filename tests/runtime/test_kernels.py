@@ -1,0 +1,288 @@
+"""Every kernel equals the float64 interpreter, forward and backward."""
+
+import functools
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from refrain import cells
+from refrain.bridge.numpy import call
+from refrain.cells import cell, scalar, vector
+from refrain.derive.through_time import gradient_through_time
+from refrain.functions import layer_norm, sigmoid, softmax, tanh
+from refrain.graph.evaluate import run
+from refrain.runtime.driver import Request, kernel_for, step_graph
+from tests.randoms import random_states, random_weights, unpacked
+
+
+@cell(
+    state=("h", "c"),
+    gates=("i", "f", "g", "o"),
+    p=vector(gates=("i", "f", "o"), initializer="glorot_uniform"),
+)
+def peephole_lstm(x, h_prev, c_prev, W, U, b, p):
+    """LSTM with peepholes; the output gate sees the new cell state."""
+    i = sigmoid(x @ W.i + h_prev @ U.i + p.i * c_prev + b.i)
+    f = sigmoid(x @ W.f + h_prev @ U.f + p.f * c_prev + b.f)
+    g = tanh(x @ W.g + h_prev @ U.g + b.g)
+    c = f * c_prev + i * g
+    o = sigmoid(x @ W.o + h_prev @ U.o + p.o * c + b.o)
+    return o * tanh(c), c
+
+
+@cell(state="h", gates=("z", "n"), s=vector(gates=("z", "n"), initializer="ones"))
+def normalised(x, h_prev, W, U, b, s):
+    """A gated cell with layer normalisation: reductions over units."""
+    z = sigmoid(layer_norm(x @ W.z + h_prev @ U.z, s.z) + b.z)
+    n = tanh(layer_norm(x @ W.n + h_prev @ U.n, s.n) + b.n)
+    return (1 - z) * h_prev + z * n
+
+
+@cell(state="s", output="y", a=scalar(initializer="ones"), d=scalar())
+def leaky(x, s_prev, W, U, b, a, d):
+    """Trained scalars, a softmax, and an output that is no state."""
+    s = sigmoid(a) * s_prev + (1 - sigmoid(a)) * softmax(x @ W + s_prev @ U + b)
+    return d * tanh(s) + s, s
+
+
+CELLS = [
+    cells.simple_rnn,
+    functools.partial(cells.simple_rnn, activation="relu"),
+    cells.lstm,
+    functools.partial(cells.lstm, recurrent_activation="hard_sigmoid"),
+    functools.partial(cells.lstm, use_bias=False),
+    cells.gru,
+    functools.partial(cells.gru, reset_after=False),
+    peephole_lstm,
+    normalised,
+    leaky,
+]
+TOLERANCE = {"float32": 2e-4, "float64": 1e-11}
+
+
+def kernel_results(request, x, states, variables, grad_y, grad_last, extra=None):
+    """Everything that a kernel computes for one batch, by name."""
+    batch, timesteps = x.shape[:2]
+    dtype = np.dtype(request.dtype)
+    kernel = kernel_for(request)
+    given = {"x": x, **variables, **(extra or {})}
+    given |= {f"first_{s}": a for s, a in states.items()}
+    found = call(kernel.forward, given, batch, timesteps, dtype)
+    given |= found | {"grad_y": grad_y}
+    given |= {f"grad_last_{s}": g for s, g in grad_last.items()}
+    found |= call(kernel.backward, given, batch, timesteps, dtype)
+    given |= found
+    return found | call(kernel.gathering, given, batch, timesteps, dtype)
+
+
+def assert_equals_interpreter(make, features, units, batch, timesteps, dtype, rng):
+    sized = make(units)
+    request = Request(sized, features, dtype, training=True, rows=min(batch, 4))
+    variables = random_weights(sized, features, rng)
+    weights = unpacked(sized, features, variables)
+    states = random_states(sized, batch, rng)
+    x = rng.normal(size=(batch, timesteps, features))
+    outputs, history = run(sized.graph, x, states, weights)
+    grad_y = rng.normal(size=(batch, timesteps, sized.output_size))
+    grad_last = {s: rng.normal(size=a.shape) for s, a in states.items()}
+    found = kernel_results(request, x, states, variables, grad_y, grad_last)
+    exact = gradient_through_time(sized.graph, x, states, weights, grad_y, grad_last)
+    if timesteps:
+        assert_close("y", found["y"], outputs, dtype)
+    for s, value in states.items():
+        last = history[s][:, -1] if timesteps else value
+        assert_close(f"last {s}", found[f"last_{s}"], last, dtype)
+        assert_close(
+            f"grad {s}", found[f"grad_first_{s}"], exact[f"grad_{s}_prev"], dtype
+        )
+    assert_close("grad x", found["grad_x"], exact["grad_x"], dtype)
+    for variable in sized.variables(features):
+        gradient = found[f"grad_{variable.name}"].reshape(variable.shape)
+        for name, part in variable.unpack(gradient).items():
+            assert_close(f"grad {name}", part, exact[f"grad_{name}"], dtype)
+
+
+def assert_close(name, found, exact, dtype):
+    scale = max(1.0, float(np.abs(exact).max(initial=0.0)))
+    error = float(np.abs(found - exact).max(initial=0.0)) / scale
+    assert error < TOLERANCE[dtype], f"{name}: error {error:.1e}"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(3, 5, 2, 4), (1, 50, 5, 10), (17, 33, 7, 3)])
+@pytest.mark.parametrize("make", CELLS, ids=repr)
+def test_kernel_equals_interpreter(make, shape, dtype, rng):
+    assert_equals_interpreter(make, *shape, dtype, rng)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    features=st.integers(1, 70),
+    units=st.one_of(st.integers(1, 130), st.just(512)),
+    batch=st.integers(1, 70),
+    timesteps=st.integers(0, 30),
+    index=st.integers(0, len(CELLS) - 1),
+)
+def test_kernel_equals_interpreter_for_any_shape(
+    features, units, batch, timesteps, index
+):
+    rng = np.random.default_rng(units)
+    # Few steps of a large network, so that float32 has no time to diverge.
+    timesteps = min(timesteps, 600 // units + 1)
+    assert_equals_interpreter(
+        CELLS[index], features, units, batch, timesteps, "float64", rng
+    )
+
+
+def test_long_sequence_equals_interpreter(rng):
+    assert_equals_interpreter(cells.lstm, 2, 9, 3, 300, "float64", rng)
+
+
+@pytest.mark.parametrize(
+    "fault", ["swap gates", "transpose", "drop bias", "other form"]
+)
+def test_planted_fault_is_caught(fault, rng):
+    sized = cells.gru(6)
+    variables = random_weights(sized, 6, rng)
+    wrong = {name: value.copy() for name, value in variables.items()}
+    if fault == "swap gates":
+        wrong["kernel"] = np.roll(wrong["kernel"], 6, axis=1)
+    elif fault == "transpose":
+        parts = np.split(wrong["recurrent_kernel"], 3, axis=1)
+        wrong["recurrent_kernel"] = np.concatenate([p.T for p in parts], axis=1)
+    elif fault == "drop bias":
+        wrong["bias"][1] = 0.0
+    x, states = rng.normal(size=(2, 5, 6)), random_states(sized, 2, rng)
+    exact, _ = run(sized.graph, x, states, unpacked(sized, 6, variables))
+    if fault == "other form":
+        sized = cells.gru(6, reset_after=False)
+        wrong["bias"] = wrong["bias"].sum(0)
+    request = Request(sized, 6, "float64")
+    given = {"x": x, **wrong, "first_h": states["h"]}
+    found = call(kernel_for(request).forward, given, 2, 5, np.dtype("float64"))
+    assert np.abs(found["y"] - exact).max() > 1e-3
+
+
+@pytest.mark.parametrize("mask", ["hold", "zero"])
+def test_masked_kernel_equals_masked_equations(mask, rng):
+    sized = cells.lstm(7)
+    request = Request(sized, 3, "float64", training=True, mask=mask, rows=4)
+    graph, names = step_graph(request)
+    keep = rng.random((5, 6)) > 0.4
+    keep[1] = False
+    keep[2, :3] = False
+    variables = random_weights(sized, 3, rng)
+    x, states = rng.normal(size=(5, 6, 3)), random_states(sized, 5, rng)
+    if "held" in names:
+        states["held"] = np.zeros((5, 7))
+    expected = {s: a.copy() for s, a in states.items()}
+    kernel = kernel_for(request)
+    given = {"x": x, "mask": keep.astype(float), **variables}
+    given |= {f"first_{s}": a for s, a in states.items()}
+    found = call(kernel.forward, given, 5, 6, np.dtype("float64"))
+    weights = unpacked(sized, 3, variables)
+    output = np.zeros((5, 7))
+    for t in range(6):
+        step, new = run(
+            sized.graph, x[:, t : t + 1], {s: expected[s] for s in ("h", "c")}, weights
+        )
+        counts = keep[:, t : t + 1]
+        kept = output if mask == "hold" else np.zeros_like(output)
+        output = np.where(counts, step[:, 0], kept)
+        for s in ("h", "c"):
+            expected[s] = np.where(counts, new[s][:, 0], expected[s])
+        np.testing.assert_allclose(found["y"][:, t], output, atol=1e-12)
+    np.testing.assert_allclose(found["last_h"], expected["h"], atol=1e-12)
+    assert graph.leaves["mask"].shape == ()
+
+
+def test_nan_in_one_sample_stays_there(rng):
+    sized = cells.lstm(20)
+    variables = random_weights(sized, 4, rng)
+    x = rng.normal(size=(5, 6, 4))
+    x[2, 1, 3] = np.nan
+    zeros = {f"first_{s}": np.zeros((5, 20)) for s in ("h", "c")}
+    kernel = kernel_for(Request(sized, 4))
+    found = call(
+        kernel.forward, {"x": x, **variables, **zeros}, 5, 6, np.dtype("float32")
+    )
+    broken = np.isnan(found["y"]).any(axis=(1, 2))
+    assert broken.tolist() == [False, False, True, False, False]
+    assert np.isnan(found["y"][2, 1:]).all()
+
+
+def test_nan_at_a_masked_step_leaves_no_trace(rng):
+    sized = cells.gru(9)
+    request = Request(sized, 4, training=True, mask="zero", rows=3)
+    variables = random_weights(sized, 4, rng)
+    keep = np.ones((3, 6))
+    keep[:, 2] = 0
+    x = rng.normal(size=(3, 6, 4)).astype("float32")
+    broken = x.copy()
+    broken[:, 2] = np.nan
+    states = random_states(sized, 3, rng)
+    grad_y, grad_last = np.ones((3, 6, 9)), {"h": np.ones((3, 9))}
+    found = [
+        kernel_results(
+            request, each, states, variables, grad_y, grad_last, {"mask": keep}
+        )
+        for each in (x, broken)
+    ]
+    assert np.array_equal(found[0]["y"], found[1]["y"])
+    assert np.array_equal(found[0]["last_h"], found[1]["last_h"])
+
+
+def test_threads_do_not_change_results(rng, monkeypatch):
+    sized = cells.gru(33)
+    variables = random_weights(sized, 5, rng)
+    x, states = rng.normal(size=(13, 9, 5)), random_states(sized, 13, rng)
+    grad_y, grad_last = rng.normal(size=(13, 9, 33)), {"h": rng.normal(size=(13, 33))}
+    request = Request(sized, 5, training=True)
+    found = []
+    for count in ("1", "2", "5"):
+        monkeypatch.setenv("REFRAIN_THREADS", count)
+        found.append(kernel_results(request, x, states, variables, grad_y, grad_last))
+    for name in ("y", "last_h", "grad_x", "grad_first_h", "grad_kernel", "grad_bias"):
+        assert np.array_equal(found[0][name], found[1][name]), name
+        assert np.array_equal(found[0][name], found[2][name]), name
+
+
+@pytest.mark.parametrize("make", [cells.lstm, normalised, leaky], ids=repr)
+def test_no_number_outside_the_arrays_is_touched(make, rng, monkeypatch):
+    """Canaries round every buffer survive, and reading them would spoil results."""
+    real = np.empty
+
+    def guarded(shape, dtype=None):
+        size = int(np.prod(shape))
+        whole = real(size + 64, dtype)
+        whole[:] = np.nan
+        guards.append((whole, size))
+        return whole[32 : 32 + size].reshape(shape)
+
+    guards: list = []
+    sized = make(13)
+    variables = {n: _guarded(v) for n, v in random_weights(sized, 3, rng).items()}
+    states = {n: _guarded(v) for n, v in random_states(sized, 5, rng).items()}
+    x = _guarded(rng.normal(size=(5, 4, 3)))
+    grad_y = _guarded(rng.normal(size=(5, 4, 13)))
+    grad_last = {n: _guarded(rng.normal(size=v.shape)) for n, v in states.items()}
+    request = Request(sized, 3, "float64", training=True, rows=4)
+    monkeypatch.setattr(np, "empty", guarded)
+    found = kernel_results(request, x, states, variables, grad_y, grad_last)
+    monkeypatch.undo()
+    assert guards
+    for whole, size in guards:
+        assert np.isnan(whole[:32]).all()
+        assert np.isnan(whole[32 + size :]).all()
+    weights = unpacked(sized, 3, variables)
+    exact = gradient_through_time(sized.graph, x, states, weights, grad_y, grad_last)
+    assert_close("grad x", found["grad_x"], exact["grad_x"], "float64")
+
+
+def _guarded(values):
+    whole = np.full(values.size + 64, np.nan)
+    inside = whole[32 : 32 + values.size].reshape(values.shape)
+    inside[:] = values
+    return inside
