@@ -17,8 +17,10 @@ layers = importlib.import_module("refrain.keras.layers")
 
 for _name in dir(_keras):
     _module = getattr(_keras, _name)
-    if isinstance(_module, ModuleType) and not _name.startswith("_") and _name != "layers":
-        # Makes `import refrain.keras.losses` and `from refrain.keras.utils import x` work.
+    if _name.startswith("_") or _name == "layers":
+        continue
+    if isinstance(_module, ModuleType):
+        # For `import refrain.keras.losses` and `from refrain.keras.utils import x`.
         sys.modules[f"{__name__}.{_name}"] = globals()[_name] = _module
 
 __version__ = _keras.__version__

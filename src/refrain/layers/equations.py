@@ -25,7 +25,7 @@ from refrain.layers.scan import Executor, Weights
 PACKAGE = "refrain"
 
 
-class Untraced(Exception):
+class Untraced(Exception):  # noqa: N818 (a finding, caught by the layers)
     """A Keras cell whose equations are not known; the message says why."""
 
 
@@ -79,7 +79,7 @@ def weights_of(sized: SizedCell, cell: Any, features: int) -> Weights:
 
 
 def dropout_masks(cell: Any, x: Any, state: Any, training: bool) -> dict[str, Any]:
-    """Dropout masks of a Keras cell by leaf name; drawn once, the same for all steps."""
+    """Dropout masks of a Keras cell by leaf name; drawn once for all steps."""
     masks: dict[str, Any] = {}
     if not training:
         return masks
@@ -107,14 +107,17 @@ class EquationCall:
         sized = equations_of(self)
         masks = dropout_masks(self, inputs, old[0], training)
         graph = with_dropout(sized.graph, set(masks))
-        executor = Executor(graph, weights_of(sized, self, inputs.shape[-1]))
+        weights = weights_of(sized, self, inputs.shape[-1])
+        executor = Executor(graph, weights, self.compute_dtype)
         values = {f"{s}_prev": v for s, v in zip(sized.cell.states, old, strict=True)}
         output, *new = executor.results(executor.leaves({"x": inputs} | values | masks))
         return output, (new if listed else new[0])
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class SimpleRNNCell(EquationCall, keras.layers.SimpleRNNCell):
+class SimpleRNNCell(  # pyright: ignore[reportIncompatibleMethodOverride]
+    EquationCall, keras.layers.SimpleRNNCell
+):
     """Keras's SimpleRNNCell, computed from `cells.simple_rnn`."""
 
 

@@ -20,10 +20,16 @@ from refrain.layers.equations import (
     equations_of,
     weights_of,
 )
-from refrain.layers.scan import scan_cell
+from refrain.layers.paths import (
+    KERNEL,
+    Run,
+    choose_path,
+    require_kernels,
+    run_cell,
+)
 
 
-class EquationLoop:
+class EquationLoop(keras.layers.RNN):
     """The inner loop of a recurrent layer: a cell's graph over a sequence."""
 
     def inner_loop(
@@ -32,28 +38,33 @@ class EquationLoop:
         """Run the cell; return the last output, all outputs and the last states."""
         try:
             stack = [(c, equations_of(c)) for c in _cells(self.cell)]
-        except Untraced:
+        except Untraced as reason:
+            require_kernels(str(reason))
             return super().inner_loop(sequences, initial_state, mask, training)
         mask = tree.flatten(mask)[0] if mask is not None else None
-        if self.go_backwards:
-            sequences = ops.flip(sequences, axis=1)
-            mask = ops.flip(mask, axis=1) if mask is not None else None
+        sequences = ops.cast(sequences, stack[0][0].compute_dtype)
         states = [initial_state] if len(stack) == 1 else initial_state
-        last = []
-        for (cell, sized), old in zip(stack, states, strict=True):
+        last_output, last = None, []
+        for k, ((cell, sized), old) in enumerate(zip(stack, states, strict=True)):
             old = list(old) if tree.is_nested(old) else [old]
-            sequences, new = scan_cell(
-                sized,
-                sequences,
-                old,
-                weights_of(sized, cell, sequences.shape[-1]),
-                mask=mask,
-                dropout=dropout_masks(cell, sequences[:, 0], old[0], training),
+            final = k == len(stack) - 1
+            run = Run(
+                # Cells of a stack read every output of the one before.
+                sequence=self.return_sequences or not final,
+                # The first of them turns time round; its outputs are turned already.
+                against_time=self.go_backwards and k == 0,
                 zero_output_for_mask=self.zero_output_for_mask,
                 unroll=self.unroll,
             )
+            weights = weights_of(sized, cell, sequences.shape[-1])
+            dropout = dropout_masks(cell, sequences[:, 0], old[0], training)
+            last_output, sequences, new = run_cell(
+                sized, sequences, old, weights, mask, dropout, run
+            )
+            if run.against_time and mask is not None:
+                mask = ops.flip(mask, axis=1)
             last.append(new)
-        return sequences[:, -1], sequences, last[0] if len(stack) == 1 else last
+        return last_output, sequences, last[0] if len(stack) == 1 else last
 
     def explain(self) -> str:
         """Which path runs this layer, and why."""
@@ -62,14 +73,18 @@ class EquationLoop:
             names = ", ".join(equations_of(c).cell.name for c in _cells(self.cell))
         except Untraced as reason:
             return f"{self.name}: Keras's own loop on {backend}, because {reason}"
+        path, why = choose_path(self.compute_dtype)
+        if path == KERNEL:
+            return f"{self.name}: native kernels from the equations of {names} ({why})"
         return (
             f"{self.name}: the equations of {names} through keras.ops in a scan on "
-            f"{backend}"
+            f"{backend}, because {why}"
         )
 
 
 def _cells(cell: Any) -> list[Any]:
-    return list(cell.cells) if isinstance(cell, keras.layers.StackedRNNCells) else [cell]
+    stacked = isinstance(cell, keras.layers.StackedRNNCells)
+    return list(cell.cells) if stacked else [cell]
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -88,7 +103,7 @@ class GRU(EquationLoop, keras.layers.GRU):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class RNN(EquationLoop, keras.layers.RNN):
+class RNN(EquationLoop):
     """Any cell over a sequence: keras.layers.RNN, and cells from equations.
 
     Args:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import keras
 from keras import ops
 
 from refrain.cells import SizedCell
@@ -17,6 +18,7 @@ from refrain.graph.dropout import INPUT, with_dropout
 from refrain.graph.graph import Graph, ordered
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
+from refrain.layers.rules import rule_of
 
 Tensor = Any
 
@@ -64,14 +66,14 @@ def scan_cell(
     """
     dropout = dropout or {}
     graph = with_dropout(sized.graph, set(dropout))
-    executor = Executor(graph, weights)
+    executor = Executor(graph, weights, keras.backend.standardize_dtype(x.dtype))
     names = [f"{s}_prev" for s in sized.cell.states]
     moving, still = _split(graph, names)
     known = executor.compute(still, executor.leaves(dropout))
     along = {n: m[:, None] for n, m in dropout.items() if n.startswith(INPUT)}
     before = executor.compute(moving, known | executor.leaves(along | {"x": x}))
 
-    def step(carry, now):
+    def step(carry: Any, now: Any) -> tuple[Any, Any]:
         output, *old = carry
         values = known | dict(zip(moving, now["values"], strict=True))
         values |= executor.leaves(dict(zip(names, old, strict=True)))
@@ -80,16 +82,17 @@ def scan_cell(
             kept = ops.zeros_like(output) if zero_output_for_mask else output
             new_output = ops.where(now["mask"], new_output, kept)
             new = [ops.where(now["mask"], n, o) for n, o in zip(new, old, strict=True)]
-        carry = [new_output, *new]
-        return carry, carry
+        return [new_output, *new], new_output
 
-    first = ops.zeros((ops.shape(x)[0], sized.output_size), dtype=x.dtype)
+    shape: Any = ops.shape(x)
+    first = ops.zeros((shape[0], sized.output_size), dtype=x.dtype)
     steps: dict[str, Any] = {"values": [ops.swapaxes(before[n], 0, 1) for n in moving]}
     if mask is not None:
         steps["mask"] = ops.expand_dims(ops.swapaxes(mask, 0, 1), -1)
-    (_, *last), (outputs, *_) = ops.scan(
+    scanned: Any = ops.scan(
         step, [first, *states], steps, length=x.shape[1], unroll=unroll or 1
     )
+    (_, *last), outputs = scanned
     return ops.swapaxes(outputs, 0, 1), list(last)
 
 
@@ -117,8 +120,9 @@ def _split(graph: Graph, states: Sequence[str]) -> tuple[list[Node], list[Node]]
 class Executor:
     """Computes nodes of a graph with `keras.ops`."""
 
-    def __init__(self, graph: Graph, weights: Weights):
+    def __init__(self, graph: Graph, weights: Weights, dtype: str):
         self.graph = graph
+        self.dtype = dtype
         self.weights = weights
         self.parts = self.leaves(weights.values())
         self.shared = _shared_products(graph, weights.variables)
@@ -146,25 +150,18 @@ class Executor:
 
     def _compute(self, node: Node, values: dict[Node, Tensor]) -> None:
         if node.op is OPS["constant"]:
-            values[node] = node.attribute
+            values[node] = ops.convert_to_tensor(node.attribute, dtype=self.dtype)
             return
         if node in self.shared:
             variable, products = self.shared[node]
-            whole = ops.matmul(values[node.inputs[0]], self.weights.arrays[variable])
+            whole: Tensor = ops.matmul(
+                values[node.inputs[0]], self.weights.arrays[variable]
+            )
             width = whole.shape[-1] // len(products)
             for k, product in enumerate(products):
                 values[product] = whole[..., k * width : (k + 1) * width]
             return
-        values[node] = _rule(node)(*(values[i] for i in node.inputs))
-
-
-def _rule(node: Node):
-    name = node.op.name
-    if name in ("sum", "mean", "max"):
-        return lambda value: getattr(ops, name)(value, axis=-1, keepdims=True)
-    if name == "broadcast":
-        return lambda value, like: value + ops.zeros_like(like)
-    return getattr(ops, name)
+        values[node] = rule_of(node)(*(values[i] for i in node.inputs))
 
 
 def _shared_products(
@@ -177,10 +174,11 @@ def _shared_products(
         if len(variable.weights) != 1:
             continue
         ((name, weight),) = variable.weights.items()
-        parts = [graph.leaves.get(f"{name}.{gate}") for gate in weight.gates]
+        names = [f"{name}.{gate}" for gate in weight.gates]
+        parts = [graph.leaves[n] for n in names if n in graph.leaves]
         for left in dict.fromkeys(p.inputs[0] for p in products):
             by_part = {p.inputs[1]: p for p in products if p.inputs[0] is left}
             group = [by_part[p] for p in parts if p in by_part]
-            if len(group) == len(parts) > 1:
+            if len(group) == len(names) > 1:
                 found |= dict.fromkeys(group, (variable.name, group))
     return found
