@@ -1,0 +1,205 @@
+"""A training step and a prediction through Keras: ours and Keras's own layers.
+
+Keras has one backend a process, so every contestant is a process of its own; they take
+turns, round by round. Before anything is timed, all must report the same losses from
+the same weights and data.
+
+    python benchmarks/fit.py                  # all cases, all backends installed
+    python benchmarks/fit.py --cases lstm,gru --backends jax
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+from harness import machine, table
+
+BATCH, STEPS, WORDS, EMBEDDED, UNITS, CLASSES, BATCHES = 32, 200, 1000, 64, 128, 10, 10
+CASES = {
+    "lstm": ("LSTM", {}),
+    "gru": ("GRU", {}),
+    "simple_rnn": ("SimpleRNN", {}),
+    "lstm masked": ("LSTM", {"mask": True}),
+    "lstm recurrent dropout": ("LSTM", {"recurrent_dropout": 0.2}),
+    "lstm bidirectional": ("LSTM", {"bidirectional": True}),
+    "lstm predict": ("LSTM", {"predict": True}),
+    "small lstm": ("LSTM", {"small": True}),
+    "small simple_rnn": ("SimpleRNN", {"small": True}),
+}
+
+
+# -- one contestant, in its own process --------------------------------------------
+
+
+def worker(who: str, case: str) -> None:
+    """Build the model, report losses, then time one round for each line of input."""
+    import numpy as np
+
+    import refrain.keras as ours
+
+    import keras  # isort: skip
+
+    layers = ours.layers if who == "refrain" else keras.layers
+    kind, options = CASES[case]
+    rng = np.random.default_rng(0)
+    model, x, y = (
+        small(layers, kind, rng)
+        if "small" in options
+        else usual(layers, kind, options, rng)
+    )
+    model.set_weights(
+        [rng.normal(size=w.shape, scale=0.1) for w in model.get_weights()]
+    )
+
+    def fit() -> float:
+        found = model.fit(x, y, batch_size=BATCH, epochs=1, shuffle=False, verbose=0)
+        return found.history["loss"][0]
+
+    def predict() -> float:
+        return float(np.abs(model.predict(x, batch_size=BATCH, verbose=0)).mean())
+
+    run = predict if "predict" in options else fit
+    print(json.dumps({"losses": [run(), run()]}), flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        run()
+        print(json.dumps((time.perf_counter() - start) / (len(x) / BATCH)), flush=True)
+
+
+def usual(layers, kind: str, options: dict, rng):
+    """Embedding, recurrent layer, Dense on sequences of word numbers."""
+    import keras
+
+    x = rng.integers(1, WORDS, (BATCH * BATCHES, STEPS))
+    mask = options.get("mask", False)
+    if mask:  # ragged: padded at the end to lengths between half and all
+        lengths = rng.integers(STEPS // 2, STEPS + 1, len(x))
+        x[np_arange(STEPS)[None] >= lengths[:, None]] = 0
+    y = rng.integers(0, CLASSES, len(x))
+    dropout = options.get("recurrent_dropout", 0.0)
+    recurrent = getattr(layers, kind)(UNITS, recurrent_dropout=dropout, seed=1)
+    if options.get("bidirectional"):
+        recurrent = layers.Bidirectional(recurrent)
+    model = keras.Sequential(
+        [
+            layers.Embedding(WORDS, EMBEDDED, mask_zero=mask),
+            recurrent,
+            layers.Dense(CLASSES),
+        ]
+    )
+    model.build((None, STEPS))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    return model, x, y
+
+
+def small(layers, kind: str, rng):
+    """The reference example: 10 steps of 1 feature, 50 units, one number out."""
+    import keras
+
+    x = rng.normal(size=(BATCH * BATCHES * 10, 10, 1)).astype("float32")
+    recurrent = getattr(layers, kind)(50, activation="relu")
+    model = keras.Sequential([keras.Input((10, 1)), recurrent, layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model, x, x.sum(1)
+
+
+def np_arange(count: int):
+    import numpy as np
+
+    return np.arange(count)
+
+
+# -- the match ---------------------------------------------------------------------
+
+
+class Contestant:
+    def __init__(self, backend: str, who: str, case: str):
+        self.name = f"{who} on {backend}"
+        self.times: list[float] = []
+        environment = {
+            **os.environ,
+            "KERAS_BACKEND": backend,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, "--worker", who, case],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        self.losses = self.read()["losses"]
+
+    def read(self):
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} ended early")
+        return json.loads(line)
+
+    def round(self) -> None:
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        self.times.append(self.read())
+
+    def close(self) -> float:
+        self.process.stdin.close()
+        self.process.wait()
+        return statistics.median(self.times[1:]) * 1e3
+
+
+def match(case: str, backends: list[str], rounds: int) -> list[tuple]:
+    who = [(b, w) for b in backends for w in ("refrain", "keras")]
+    contestants = [Contestant(*each, case) for each in who]
+    random = "dropout" in case  # masks differ between backends, not within one
+    for a, b in zip(contestants[::2], contestants[1::2], strict=True):
+        compare(a, b)
+    if not random:
+        for other in contestants[1:]:
+            compare(contestants[0], other)
+    for _ in range(rounds + 1):
+        for each in contestants:
+            each.round()
+    found = {c.name: c.close() for c in contestants}
+    fastest = min(ms for name, ms in found.items() if name.startswith("keras"))
+    return [
+        (case, name, f"{ms:.1f}", f"{fastest / ms:.2f}" if "refrain" in name else "")
+        for name, ms in found.items()
+    ]
+
+
+def compare(a: Contestant, b: Contestant) -> None:
+    for left, right in zip(a.losses, b.losses, strict=True):
+        if abs(left - right) > 2e-3 * max(1.0, abs(right)):
+            raise SystemExit(f"{a.name} {a.losses} differs from {b.name} {b.losses}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--worker", nargs=2)
+    parser.add_argument("--cases", default=",".join(CASES))
+    parser.add_argument("--backends", default="jax,tensorflow,torch")
+    parser.add_argument("--rounds", type=int, default=7)
+    arguments = parser.parse_args()
+    if arguments.worker:
+        worker(*arguments.worker)
+        return
+    wanted = arguments.backends.split(",")
+    backends = [b for b in wanted if importlib.util.find_spec(b)]
+    rows = []
+    for case in arguments.cases.split(","):
+        rows += match(case, backends, arguments.rounds)
+    print(machine())
+    print(table(("case", "who", "ms a step", "times the fastest Keras"), rows))
+
+
+if __name__ == "__main__":
+    main()

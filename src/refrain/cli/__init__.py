@@ -1,0 +1,1 @@
+"""The `refrain` command: one file for each verb."""

@@ -1,0 +1,79 @@
+"""The cells that a comparison can race against each other, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from refrain import cells
+from refrain.cells import Cell
+from refrain.errors import CellError
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recurrent layer to compare.
+
+    Attributes:
+        key: short name, e.g. "gru".
+        name: name for people, e.g. "GRU".
+        cell: its equations.
+        layer: name of the Keras layer that runs them, in `refrain.layers`.
+        directions: 2 where a second copy reads the sequence against time.
+    """
+
+    key: str
+    name: str
+    cell: Cell
+    layer: str
+    directions: int = 1
+
+    @property
+    def gates(self) -> int:
+        """Number of sigmoid gates in the cell's equations.
+
+        The packed parts of a kernel are one more in the LSTM and the GRU: the
+        candidate state is no gate.
+        """
+        return sum(node.op.name == "sigmoid" for node in self.cell.graph().nodes())
+
+    def build(self, units: int, **options: Any) -> Any:
+        """The Keras layer with so many units a direction."""
+        # Here, so that choosing candidates by name does not import Keras.
+        from refrain import layers
+
+        layer = getattr(layers, self.layer)(units, **options)
+        return layers.Bidirectional(layer) if self.directions == 2 else layer
+
+
+CANDIDATES = {
+    c.key: c
+    for c in (
+        Candidate("rnn", "simple RNN", cells.simple_rnn, "SimpleRNN"),
+        Candidate("lstm", "LSTM", cells.lstm, "LSTM"),
+        Candidate("gru", "GRU", cells.gru, "GRU"),
+        Candidate("bilstm", "BiLSTM", cells.lstm, "LSTM", 2),
+    )
+}
+
+
+def find_candidates(names: str) -> tuple[Candidate, ...]:
+    """Candidates from their keys, separated by commas.
+
+    Raises:
+        CellError: an unknown key, the same one twice, or none.
+    """
+    keys = [name.strip().lower() for name in names.split(",") if name.strip()]
+    for key in keys:
+        if key not in CANDIDATES:
+            raise CellError(
+                f"unknown cell {key!r}; expected one or more of "
+                f"{', '.join(CANDIDATES)}, separated by commas"
+            )
+        if keys.count(key) > 1:
+            raise CellError(f"the cell {key!r} is named twice; name each once")
+    if not keys:
+        raise CellError(
+            f"no cell named; expected one or more of {', '.join(CANDIDATES)}"
+        )
+    return tuple(CANDIDATES[key] for key in keys)

@@ -1,0 +1,48 @@
+"""Versions and machine: what measured figures depend on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+import keras
+
+import refrain
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Version of Python, refrain, Keras, its backend and `packages`; the processor."""
+    backend = keras.backend.backend()
+    found = {
+        "python": platform.python_version(),
+        "refrain": refrain.__version__,
+        "keras": keras.__version__,
+        "backend": backend,
+    }
+    for package in (backend, *packages):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    found["system"] = f"{platform.system()} {platform.machine()}"
+    found["processor"] = _processor()
+    found["cores"] = str(_cores())
+    return found
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _processor() -> str:
+    # platform.processor() is empty on most Linux systems.
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    named = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
+    return named[0] if named else platform.processor()

@@ -1,0 +1,61 @@
+"""Forecasts that need no training, and the errors that every forecast is judged by."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from refrain.tasks.series import Series
+
+
+def naive(values: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """The last value, repeated.
+
+    Args:
+        values: `(points,)`.
+        origins: index of the first value to forecast, `(windows,)`.
+        horizon: number of values to forecast.
+
+    Returns:
+        `(windows, horizon)`.
+    """
+    return np.repeat(values[origins - 1][:, None], horizon, axis=1)
+
+
+def seasonal_naive(
+    values: np.ndarray, origins: np.ndarray, horizon: int, season: int
+) -> np.ndarray:
+    """The last season, repeated; shapes as for `naive`."""
+    ahead = np.arange(horizon)
+    return values[origins[:, None] + ahead - season * (1 + ahead // season)]
+
+
+def seasonal_error(series: Series, end: int, season: int) -> float:
+    """Mean absolute error of the seasonal naive forecast on the first `end` points.
+
+    The denominator of MASE (Hyndman & Koehler 2006,
+    doi:10.1016/j.ijforecast.2006.03.001): one season ahead, observed values only.
+    """
+    values, observed = series.values[:end], series.observed[:end]
+    both = observed[season:] & observed[:-season]
+    if not both.any():
+        return math.nan
+    return float(np.abs(values[season:] - values[:-season])[both].mean())
+
+
+def forecast_errors(
+    forecast: np.ndarray, truth: np.ndarray, observed: np.ndarray, scale: float
+) -> dict[str, float]:
+    """MAE, RMSE and MASE over all windows and steps with an observed value.
+
+    Args:
+        forecast: `(windows, horizon)`.
+        truth: `(windows, horizon)`.
+        observed: `(windows, horizon)`, false where the truth was filled in.
+        scale: the denominator of MASE; where it is 0 or unknown, so is MASE (NaN).
+    """
+    wrong = np.abs(forecast - truth)[observed]
+    mae = float(wrong.mean())
+    rmse = float(np.sqrt(np.square(wrong).mean()))
+    return {"mae": mae, "rmse": rmse, "mase": mae / scale if scale > 0 else math.nan}

@@ -1,0 +1,153 @@
+"""One series as every forecast needs it: even steps, no gaps, and what was done.
+
+Comes from a user's CSV file or from a package that ships real series.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from refrain.errors import DataError
+from refrain.tasks.clock import Clock, looks_like_dates, read_clock
+from refrain.tasks.table import (
+    Table,
+    choose_column,
+    choose_target,
+    read_table,
+    to_numbers,
+)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Numbers one step apart.
+
+    Attributes:
+        name: the quantity, for tables and axes, with its unit where it is known.
+        source: where it comes from: a file, or a package and its data set.
+        values: `(points,)`, float64, gaps filled in.
+        observed: `(points,)`, false where a value was filled in.
+        times: `(points,)`, dates or numbers; None without a time column.
+        step: what lies between two points ("month", "day", "step").
+        cycles: numbers of points after which the calendar repeats itself.
+        notes: what was done to the data, for the user.
+    """
+
+    name: str
+    source: str
+    values: np.ndarray
+    observed: np.ndarray
+    times: np.ndarray | None = None
+    step: str = "step"
+    cycles: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def read_series(
+    path: str | os.PathLike[str], target: str | None = None, time: str | None = None
+) -> Series:
+    """Read one column of a CSV file.
+
+    Args:
+        path: file with a first line of column names; see `table.read_table`.
+        target: the column to forecast; without it, the only numeric one.
+        time: the column of dates, or of increasing numbers; without it, the first
+            column that holds dates, or else rows are taken in their order.
+
+    Raises:
+        DataError: the file, a column or the series cannot be used.
+    """
+    table = read_table(path)
+    chosen = choose_column(table, target, "--target") if target else None
+    time = choose_column(table, time, "--time") if time else _date_column(table, chosen)
+    chosen = chosen or choose_target(table, time)
+    if chosen == time:
+        raise DataError(f"the column {time!r} cannot be both the target and the time")
+    values = to_numbers(table[chosen], chosen)
+    clock = read_clock(table[time], time) if time else None
+    return clean(chosen, Path(path).name, values, clock)
+
+
+def _date_column(table: Table, target: str | None) -> str | None:
+    others = (name for name in table if name != target)
+    return next((name for name in others if looks_like_dates(table[name])), None)
+
+
+def clean(
+    name: str, source: str, values: np.ndarray, clock: Clock | None = None
+) -> Series:
+    """Lay values on their steps and fill the gaps.
+
+    Values missing before the first and after the last observed one are cut off;
+    those between are interpolated linearly and marked as not observed.
+
+    Args:
+        name: of the quantity.
+        source: where it comes from.
+        values: `(rows,)`, NaN where missing.
+        clock: where the rows stand in time; without it, one step apart.
+
+    Raises:
+        DataError: no value, most values missing, or all values the same.
+    """
+    notes: tuple[str, ...] = ()
+    times, step, cycles = None, "step", ()
+    if clock:
+        times, step, cycles, notes = clock.times, clock.step, clock.cycles, clock.notes
+        laid = np.full(len(times), np.nan)
+        laid[clock.places] = values[clock.order]
+        values = laid
+    known = np.flatnonzero(~np.isnan(values))
+    if not known.size:
+        raise DataError(f"{name!r}: expected numbers, every value is missing")
+    inside = slice(known[0], known[-1] + 1)
+    cut = len(values) - (inside.stop - inside.start)
+    values = values[inside]
+    times = times[inside] if times is not None else None
+    observed = ~np.isnan(values)
+    gaps = int((~observed).sum())
+    _check(name, values, gaps)
+    if cut:
+        notes += (f"{cut:,} missing values at the ends cut off",)
+    if gaps:
+        share = f"{100 * gaps / len(values):.1f} %"
+        notes += (f"{gaps:,} missing values ({share}) interpolated; in no error",)
+        index = np.arange(len(values))
+        values = np.interp(index, index[observed], values[observed])
+    return Series(name, source, values, observed, times, step, cycles, notes)
+
+
+def _check(name: str, values: np.ndarray, gaps: int) -> None:
+    if gaps > len(values) / 2:
+        raise DataError(
+            f"{name!r}: {gaps:,} of {len(values):,} values are missing; expected at "
+            "least half of them; choose a denser stretch or average over longer steps"
+        )
+    if np.nanmin(values) == np.nanmax(values):
+        raise DataError(
+            f"{name!r} is constant: every value is {np.nanmin(values):g}; there is "
+            "nothing to forecast"
+        )
+
+
+def bundled_series() -> Series:
+    """Monthly sea surface temperature off Peru, 1950-2010, shipped by statsmodels.
+
+    The El Niño region 1+2 of ERSST v3b, from the US National Oceanic and Atmospheric
+    Administration; 732 points, in °C, in the public domain.
+    """
+    from statsmodels.datasets import elnino
+
+    table = np.asarray(elnino.load_pandas().data, dtype=float)  # year, 12 months
+    values = table[:, 1:].ravel()
+    first = np.datetime64(f"{table[0, 0]:.0f}-01", "M")
+    times = first + np.arange(len(values))
+    series = clean("sea surface temperature (°C)", "statsmodels: El Niño 1+2", values)
+    return replace(series, times=times, step="month", cycles=(12,))
