@@ -82,7 +82,10 @@ _lock = threading.Lock()
 @cache
 def _session() -> Any:
     """The linker that all libraries share."""
-    return llvm.create_lljit_compiler()
+    # JITLink puts a library into one block of memory. The other linker places code
+    # and constants apart; more than 2 GiB apart, in a process with much in memory,
+    # code cannot reach its constants and LLVM ends the process.
+    return llvm.create_lljit_compiler(use_jit_link=True)
 
 
 def _optimised(text: str, target: Target) -> tuple[Any, Any]:
