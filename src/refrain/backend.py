@@ -10,6 +10,15 @@ import os
 import sys
 from pathlib import Path
 
+# What Keras writes itself where the file is missing: nobody's choice, even though the
+# backend that it names may be installed.
+_WRITTEN_BY_KERAS = {
+    "floatx": "float32",
+    "epsilon": 1e-07,
+    "backend": "tensorflow",
+    "image_data_format": "channels_last",
+}
+
 
 def choose() -> None:
     """Set `KERAS_BACKEND` to JAX unless the user has chosen, or imported Keras."""
@@ -20,13 +29,12 @@ def choose() -> None:
 
 
 def _settled_in_file() -> bool:
-    # Keras writes this file itself when it is missing, naming TensorFlow even where
-    # that is not installed; such a file is nobody's choice.
     home = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
     try:
-        backend = json.loads((home / "keras.json").read_text())["backend"]
+        settings = json.loads((home / "keras.json").read_text())
+        backend = settings["backend"]
     except (OSError, ValueError, LookupError, TypeError):
         return False
-    return (
-        isinstance(backend, str) and importlib.util.find_spec(backend) is not None
-    ) or backend == "numpy"
+    if settings == _WRITTEN_BY_KERAS or not isinstance(backend, str):
+        return False
+    return backend == "numpy" or importlib.util.find_spec(backend) is not None
