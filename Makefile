@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Keras writes its settings file here and not into the home folder.
 export KERAS_HOME := $(CURDIR)/$(VENV)/keras
+export KERAS_BACKEND ?= jax
 
 .PHONY: demo test check clean
 

@@ -17,6 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 from harness import machine, table
@@ -55,7 +56,7 @@ def worker(who: str, case: str) -> None:
         else usual(layers, kind, options, rng)
     )
     model.set_weights(
-        [rng.normal(size=w.shape, scale=0.1) for w in model.get_weights()]
+        [rng.normal(size=w.shape, scale=0.05) for w in model.get_weights()]
     )
 
     def fit() -> float:
@@ -129,11 +130,12 @@ class Contestant:
             "KERAS_BACKEND": backend,
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
+        self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--worker", who, case],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self.errors,
             text=True,
             env=environment,
         )
@@ -142,7 +144,8 @@ class Contestant:
     def read(self):
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} ended early")
+            self.errors.seek(0)
+            raise SystemExit(f"{self.name} ended early:\n{self.errors.read()[-2000:]}")
         return json.loads(line)
 
     def round(self) -> None:
@@ -194,10 +197,11 @@ def main() -> None:
         return
     wanted = arguments.backends.split(",")
     backends = [b for b in wanted if importlib.util.find_spec(b)]
+    print(machine())
     rows = []
     for case in arguments.cases.split(","):
         rows += match(case, backends, arguments.rounds)
-    print(machine())
+        print(*rows[-2 * len(backends) :], sep="\n", file=sys.stderr, flush=True)
     print(table(("case", "who", "ms a step", "times the fastest Keras"), rows))
 
 

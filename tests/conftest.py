@@ -1,11 +1,12 @@
 """What all tests share: a source of random numbers, and golden files."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import refrain  # noqa: F401 (first, so that its choice of Keras's backend counts)
+os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports Keras
 
 
 def pytest_addoption(parser):

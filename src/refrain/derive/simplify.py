@@ -17,10 +17,11 @@ _FOLDED = ("add", "subtract", "multiply", "divide", "negative")
 
 def simplify(graph: Graph) -> Graph:
     """Fold constants and drop additions of 0, products with 1 and double signs."""
-    return rewrite(graph, _simpler)
+    return rewrite(graph, simpler)
 
 
-def _simpler(node: Node, operands: tuple[Node, ...]) -> Node | None:
+def simpler(node: Node, operands: tuple[Node, ...]) -> Node | None:
+    """The rule of `simplify` for one node, whose rebuilt operands are given."""
     name = node.op.name
     values = [o.attribute if o.op is OPS["constant"] else None for o in operands]
     if name in _FOLDED and all(isinstance(v, float) for v in values):

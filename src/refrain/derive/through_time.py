@@ -39,7 +39,7 @@ def gradient_through_time(
     backward = reverse(graph)
     _, history = run(graph, x, states, weights)
     before = {
-        s: np.concatenate([np.asarray(states[s])[:, None], history[s][:, :-1]], axis=1)
+        s: np.concatenate([np.asarray(states[s])[:, None], history[s]], axis=1)
         for s in states
     }
     names = weights_of(graph, states)

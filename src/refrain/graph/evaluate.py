@@ -6,7 +6,7 @@ purpose: native kernels, the Keras scan and exported models are tested against i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -66,8 +66,11 @@ def run(
         `(batch, timesteps, size)`.
     """
     states = {name: np.asarray(value) for name, value in states.items()}
+    history = {name: [value] for name, value in states.items()}
     outputs: list[np.ndarray] = []
-    history: dict[str, list[np.ndarray]] = {name: [] for name in states}
+    count = x.shape[1]
+    if count == 0:  # a step that is thrown away tells how wide an output is
+        x = np.zeros((len(x), 1, x.shape[2]), x.dtype)
     for t in range(x.shape[1]):
         previous = {f"{name}_prev": value for name, value in states.items()}
         step = evaluate(graph, {"x": x[:, t], **previous, **weights})
@@ -75,10 +78,5 @@ def run(
         outputs.append(step["output"])
         for name, value in states.items():
             history[name].append(value)
-    return _stack(outputs, x), {n: _stack(v, x) for n, v in history.items()}
-
-
-def _stack(steps: Sequence[np.ndarray], x: np.ndarray) -> np.ndarray:
-    if not steps:
-        return np.zeros((len(x), 0, 0), dtype=x.dtype)
-    return np.stack(steps, axis=1)
+    after = {n: np.stack(v, axis=1)[:, 1 : count + 1] for n, v in history.items()}
+    return np.stack(outputs, axis=1)[:, :count], after

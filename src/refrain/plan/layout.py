@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from refrain.graph.graph import ordered
 from refrain.graph.node import Node
 from refrain.plan.program import (
     SAMPLE,
@@ -37,17 +38,22 @@ class Machine:
     rows: int
 
     def padded(self, width: int) -> int:
+        """A width in whole vectors."""
         return -(-width // self.lanes) * self.lanes
 
 
 @dataclass
 class Layout:
-    """Stages of one program, with the memory that they need besides their buffers."""
+    """Stages of one program, with the memory that they need besides their buffers.
+
+    `idle` gives what is stored of each value where a mask leaves the step out.
+    """
 
     sizes: Mapping[str, int]
     parts: Mapping[str, Part]
     machine: Machine
     places: dict[Node, Place]
+    idle: Mapping[Node, Node] = field(default_factory=dict)
     packed: int = 0
     scratch: int = 0
     stages: list[Stage] = field(default_factory=list)
@@ -70,21 +76,28 @@ class Layout:
         )
         spills = [(node, self._spill(node)) for node in level.spills]
         stores = [(node, p) for node, places in level.stores.items() for p in places]
-        self.stages.append(
-            Stage(
-                width,
-                vectors,
-                rows,
-                reductions,
-                self._loops(level, width, vectors),
-                tuple(found for _, found in level.sums.values()),
-                tuple(level.body),
-                (*stores, *((n, p) for n, p in spills if (n, p) not in stores)),
-            )
+        stage = Stage(
+            width,
+            vectors,
+            rows,
+            reductions,
+            self._loops(level, width, vectors),
+            tuple(found for _, found in level.sums.values()),
+            tuple(level.body),
+            (*stores, *((n, p) for n, p in spills if (n, p) not in stores)),
         )
+        self.stages.append(replace(stage, idle=self._idle(stage)))
+
+    def _idle(self, stage: Stage) -> Stage | None:
+        if not self.idle:
+            return None
+        stores = tuple((self.idle[node], place) for node, place in stage.stores)
+        nodes = ordered([node for node, _ in stores], stop=self.places)
+        body = tuple(n for n in nodes if n.inputs and n not in self.places)
+        return replace(stage, loops=(), sums=(), body=body, stores=stores)
 
     def _spill(self, node: Node) -> Place:
-        """Where a value waits for later stages: where it is stored anyhow, or scratch."""
+        """Where a value waits for later stages: its own place, or scratch."""
         if node not in self.places:
             width = self.sizes[node.shape[0]] if node.shape else 1
             self.places[node] = Place(SCRATCH, self.scratch, width)
@@ -98,7 +111,7 @@ class Layout:
         return max(v for v in range(1, most + 1) if blocks % v == 0)
 
     def _rows(self, vectors: int, sums: int) -> int:
-        """Samples in a tile: as many as registers hold, with little waste at the end."""
+        """Samples in a tile: as many as registers hold, little wasted at the end."""
         if not sums:
             return min(2, self.machine.rows)
         each = vectors * sums
@@ -111,21 +124,47 @@ class Layout:
         )
 
     def _loops(self, level: Level, width: int, vectors: int) -> tuple[Loop, ...]:
-        by_left: dict[Node, list[Term]] = {}
-        for index, (products, _) in enumerate(level.sums.values()):
-            for product in products:
-                left, right = product.inputs
-                part = self.parts[str(right.attribute)]
-                transposed = product.op.name == "matmul_transposed"
-                by_left.setdefault(left, []).append(Term(index, part, transposed))
         loops = []
-        blocks = -(-width // (vectors * self.machine.lanes))
-        for left, terms in by_left.items():
-            length = self.sizes[left.shape[0]]
-            loops.append(Loop(self.places[left], length, tuple(terms), self.packed))
-            each = blocks * vectors * self.machine.lanes
-            self.packed += length * len(terms) * each
+        padded = -(-width // (vectors * self.machine.lanes)) * vectors
+        for lefts, products in _shared_loops(level):
+            terms = tuple(
+                Term(
+                    lefts.index(product.inputs[0]),
+                    index,
+                    self.parts[str(product.inputs[1].attribute)],
+                    transposed=product.op.name == "matmul_transposed",
+                )
+                for index, product in products
+            )
+            length = self.sizes[lefts[0].shape[0]]
+            places = tuple(self.places[left] for left in lefts)
+            loops.append(Loop(places, length, terms, self.packed))
+            self.packed += length * len(terms) * padded * self.machine.lanes
         return tuple(loops)
+
+
+def _shared_loops(level: Level) -> list[tuple[list[Node], list[tuple[int, Node]]]]:
+    """Products that run in one loop: left operands, and (sum, product) pairs.
+
+    Products of one left operand share its loop. So do left operands of one length
+    that feed different sums: more accumulators hide the time that each takes.
+    """
+    by_left: dict[Node, list[tuple[int, Node]]] = {}
+    for index, (products, _) in enumerate(level.sums.values()):
+        for product in products:
+            by_left.setdefault(product.inputs[0], []).append((index, product))
+    loops: list[tuple[list[Node], list[tuple[int, Node]]]] = []
+    for left, products in by_left.items():
+        sums = {index for index, _ in products}
+        for lefts, others in loops:
+            alike = lefts[0].shape == left.shape
+            if alike and sums.isdisjoint(index for index, _ in others):
+                lefts.append(left)
+                others += products
+                break
+        else:
+            loops.append(([left], list(products)))
+    return loops
 
 
 def slots(

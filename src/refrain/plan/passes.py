@@ -1,12 +1,13 @@
-"""From a cell's graph to its programs: the ordered list of what happens. Read this first.
+"""From a cell's graph to its programs: the ordered list of passes. Read this first.
 
 1. `simplify` the equations, with masks and dropout already in them.
 2. `reverse`: derive the gradient of a step (training alone).
 3. `choose_saved`: what the forward program leaves on the tape.
 4. `order_levels`: products start a level, what is pointwise joins one.
 5. `find_sums`: one accumulator for each sum of products.
-6. `Layout`: tiles, packed weights, memory for spilled values.
-7. weight gradients, gathered into large products after the loop.
+6. `idle_values`: what is left of a step that a mask leaves out.
+7. `Layout`: tiles, packed weights, memory for spilled values.
+8. weight gradients, gathered into large products after the loop.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from refrain.graph.graph import Graph, constant, rewrite
 from refrain.graph.masking import MASK, OUTPUT
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
+from refrain.plan.idle import idle_values
 from refrain.plan.layout import Layout, Machine, slots
 from refrain.plan.program import (
     CARRY,
@@ -141,7 +143,8 @@ def _forward(task, entering, inputs, shared, tape, after, history, saved) -> Pro
     old = {s: task.graph.leaves[f"{s}_prev"] for s in task.states}
     available = entering | {n: tape[n] for n in old.values()}
     spilled = {n: tape[n] for n in saved}
-    layout = _lay_out(task, targets, available, shared, places=available | spilled)
+    places = available | spilled
+    layout = _lay_out(task, task.graph, targets, available, shared, places)
     return Program(
         f"{task.graph.name} forward",
         task.sizes,
@@ -179,7 +182,7 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
         available[node] = Place("grad_y", 0, width)
         arriving = (Buffer("grad_y", SEQUENCE, width), *arriving)
 
-    products, sums = _weight_gradients(task)
+    products, sums = _weight_gradients(task, gradient)
     streamed = list(
         dict.fromkeys([*(g for _, g, _ in products), *(g for g, _ in sums)])
     )
@@ -187,7 +190,8 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
     for node in streamed:
         targets.setdefault(node, []).insert(0, streams[node])
     spilled = {n: streams[n] for n in streamed}
-    layout = _lay_out(task, targets, available, shared, places=available | spilled)
+    places = available | spilled
+    layout = _lay_out(task, gradient, targets, available, shared, places)
     stream = Buffer("streams", SEQUENCE, streams_width)
     program = Program(
         f"{task.graph.name} backward",
@@ -209,9 +213,8 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
         last=tuple(Copy(f"grad_first_{s}", carry[carried[s]]) for s in task.states),
         stages=tuple(layout.stages),
     )
-    read = [
-        b for b in inputs if any(readable[a].buffer == b.name for a, _, _ in products)
-    ]
+    named = {MASK, *(readable[left].buffer for left, _, _ in products)}
+    read = [b for b in inputs if b.name in named]
     gathering = Gathering(
         f"{task.graph.name} weights",
         inputs=(stream, history, *read),
@@ -224,21 +227,24 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
     return program, gathering
 
 
-def _lay_out(task, targets, available, shared, places) -> Layout:
-    layout = Layout(task.sizes, task.parts, task.machine, dict(places))
-    for level in order_levels(targets, available, shared):
+def _lay_out(task, graph, targets, available, shared, places) -> Layout:
+    levels = order_levels(targets, available, shared)
+    stored = {node for level in levels for node in (*level.stores, *level.spills)}
+    idle = idle_values(graph, stored)
+    layout = Layout(task.sizes, task.parts, task.machine, dict(places), idle)
+    for level in levels:
         layout.add(level)
     return layout
 
 
-def _weight_gradients(task: Task):
+def _weight_gradients(task: Task, gradient: Graph):
     """Gradients of weights as (left, right, part) products and (right, part) sums."""
     products: list[tuple[Node, Node, Part]] = []
     sums: list[tuple[Node, Part]] = []
     for name, part in task.parts.items():
         if name not in task.graph.leaves:
             continue
-        pending = [task.gradient.results[f"grad_{name}"]]
+        pending = [gradient.results[f"grad_{name}"]]
         if len(part.shape) < 2:
             (node,) = pending
             inner = node.inputs[0] if node.op is OPS["sum"] else node
@@ -249,7 +255,8 @@ def _weight_gradients(task: Task):
             if node.op is OPS["add"]:
                 pending += node.inputs
             elif node.op is OPS["outer"]:
-                products.append((*node.inputs, part))
+                left, right = node.inputs
+                products.append((left, right, part))
             else:
                 raise GraphError(f"{task.graph.name}: grad_{name} is {node.op.name}")
     return products, sums

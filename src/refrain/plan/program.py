@@ -63,8 +63,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Term:
-    """One product of a loop: which sum it adds to, and its matrix."""
+    """One product of a loop: its left operand, its matrix, and the sum it adds to."""
 
+    left: int  # index in the loop's lefts
     sum_index: int
     matrix: Part
     transposed: bool
@@ -72,13 +73,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Loop:
-    """Products of one left operand: `length` multiply-adds for each of `terms`.
+    """Products of left operands of one length: `length` multiply-adds a term.
 
     `packed` is the offset of their weights in the packed buffer, laid out as
     [block of units][row of the matrix][term][vector][lane].
     """
 
-    left: Place
+    lefts: tuple[Place, ...]
     length: int
     terms: tuple[Term, ...]
     packed: int
@@ -113,6 +114,7 @@ class Stage:
         loops, sums: products, gathered in accumulators.
         body: pointwise nodes in order.
         stores: which values leave the registers, and where to.
+        idle: instead of all this, for a tile without a sample whose mask counts.
     """
 
     width: int
@@ -123,6 +125,7 @@ class Stage:
     sums: tuple[Sum, ...]
     body: tuple[Node, ...]
     stores: tuple[tuple[Node, Place], ...]
+    idle: Stage | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,7 @@ class Program:
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
+        """All buffers, in the order in which a kernel takes them."""
         return self.inputs + self.outputs
 
 
@@ -191,4 +195,5 @@ class Gathering:
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
+        """All buffers, in the order in which a kernel takes them."""
         return self.inputs + self.outputs

@@ -36,7 +36,17 @@ def _program(program: Program) -> list[str]:
 def _stage(index: int, stage: Stage, places: dict[Node, str]) -> list[str]:
     tile = f"{stage.rows} samples x {stage.vectors} vectors"
     lines = [f"    stage {index}: {stage.width} wide, tile {tile}"]
-    lines += [
+    lines += _work(stage, places)
+    if stage.idle is not None:
+        lines += [
+            "      idle tile",
+            *(f"  {line}" for line in _work(stage.idle, places)),
+        ]
+    return lines
+
+
+def _work(stage: Stage, places: dict[Node, str]) -> list[str]:
+    lines = [
         f"      {_place(r.result)} = {r.node.op.name}({_place(r.operand)})"
         for r in stage.reductions
     ]
@@ -44,7 +54,7 @@ def _stage(index: int, stage: Stage, places: dict[Node, str]) -> list[str]:
         for term in loop.terms:
             matrix = f"{term.matrix.variable}[{term.matrix.offset}:]"
             matrix += ".T" if term.transposed else ""
-            left = _place(loop.left)
+            left = _place(loop.lefts[term.left])
             lines.append(f"      a{term.sum_index} += {left} @ {matrix}")
     names = dict(places)
     for k, found in enumerate(stage.sums):

@@ -83,8 +83,7 @@ class _Ordering:
         )
 
     def _level(self, node: Node) -> Level:
-        key = (self.depth.get(node, 0), *(node.shape or ("units",)))
-        return self.found.setdefault(key, Level(*key))
+        return self._at(self.depth.get(node, 0), node)
 
     def _depths(self) -> dict[Node, int]:
         depth: dict[Node, int] = {}
@@ -138,8 +137,12 @@ class _Ordering:
             visit(node)
 
     def _level_of_reduction(self, node: Node) -> Level:
-        key = (self.depth[node], *node.inputs[0].shape)
-        return self.found.setdefault(key, Level(*key))
+        return self._at(self.depth[node], node.inputs[0])
+
+    def _at(self, depth: int, node: Node) -> Level:
+        """The level at a depth that sweeps what a node is as wide as."""
+        size = node.shape[0] if node.shape else "units"
+        return self.found.setdefault((depth, size), Level(depth, size))
 
     def _store(self, node: Node) -> None:
         if node not in self.known:

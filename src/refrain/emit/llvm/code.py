@@ -132,6 +132,11 @@ class Code:
             f"llvm.masked.store.{self.target.suffix}.p0", VOID, [value, pointer, mask]
         )
 
+    def prefetch(self, pointer: ir.Value) -> None:
+        """Call a line into the cache; any address will do."""
+        how = [ir.Constant(I32, n) for n in (0, 3, 1)]  # to read, to stay, data
+        self.call("llvm.prefetch.p0", VOID, [pointer, *how])
+
     def tail_mask(self, first, width: int) -> ir.Value | None:
         """Which lanes of the vector at unit `first` exist; None if all always do."""
         if width % self.lanes == 0:

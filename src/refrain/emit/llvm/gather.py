@@ -2,32 +2,46 @@
 
 The work is cut into tasks by columns of the result. One task sums all samples and
 steps in one order, so that results do not depend on the number of threads. Samples and
-steps are taken in blocks that stay in cache.
+steps are taken in blocks that stay in cache; steps that a mask leaves out at either
+end of a sequence are passed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
-from refrain.emit.llvm.code import ENTRY, Code
+from refrain.emit.llvm.code import ENTRY, I64, PTR, VOID, Code
 from refrain.emit.llvm.control import flush_denormals
 from refrain.emit.llvm.vectors import Target
+from refrain.graph.masking import MASK
 from refrain.plan.program import HISTORY, Gathering, Place, WeightProduct, WeightSum
 
 BLOCK = 64  # steps of one sample that are gathered before the result is touched
 VECTORS = 4
+AHEAD = 24  # steps from which left operands are called into the cache
 
 
 @dataclass(frozen=True)
 class GatherTask:
-    """Some columns of one weight's gradient."""
+    """Some columns of one weight's gradient.
+
+    Attributes:
+        work: the gradient, its places moved to the first of the columns.
+        columns: how many.
+    """
 
     work: WeightProduct | WeightSum
-    first: int  # column
     columns: int
+
+    @property
+    def alike(self) -> GatherTask:
+        """The same for all tasks that differ only in where right and result begin."""
+        right = replace(self.work.right, offset=0, width=self.columns)
+        part = replace(self.work.part, offset=0)
+        return GatherTask(replace(self.work, right=right, part=part), self.columns)
 
 
 def gather_tasks(gathering: Gathering, target: Target) -> list[GatherTask]:
@@ -36,13 +50,14 @@ def gather_tasks(gathering: Gathering, target: Target) -> list[GatherTask]:
     tasks: list[GatherTask] = []
     for work in (*gathering.products, *gathering.sums):
         if not work.part.shape:  # a trained number: all columns belong to it
-            tasks.append(GatherTask(work, 0, work.right.width))
+            tasks.append(GatherTask(work, work.right.width))
             continue
         width = work.part.shape[-1]
-        tasks += [
-            GatherTask(work, first, min(block, width - first))
-            for first in range(0, width, block)
-        ]
+        for first in range(0, width, block):
+            right = replace(work.right, offset=work.right.offset + first)
+            part = replace(work.part, offset=work.part.offset + first)
+            some = replace(work, right=right, part=part)
+            tasks.append(GatherTask(some, min(block, width - first)))
     return tasks
 
 
@@ -50,23 +65,24 @@ def emit_gathering(
     module: ir.Module, name: str, gathering: Gathering, target: Target
 ) -> None:
     """Add `<name>_run` to a module: tasks [first, last)."""
-    tasks = gather_tasks(gathering, target)
+    functions: dict[GatherTask, ir.Function] = {}
     code = Code(ir.Function(module, ENTRY, f"{name}_run"), target)
     pointers, batch, timesteps, start, end = code.function.args
     with flush_denormals(code), code.loop(start, end) as number:
         after = code.function.append_basic_block("next")
         choice = code.b.switch(number, after)
-        for index, task in enumerate(tasks):
-            kind = ir.FunctionType(
-                ir.VoidType(), [pointers.type, batch.type, batch.type]
-            )
-            function = ir.Function(module, kind, f"{name}_{index}")
-            function.linkage = "internal"
-            _GatherOne(Code(function, target), gathering, task).emit()
+        for index, task in enumerate(gather_tasks(gathering, target)):
+            if task.alike not in functions:
+                kind = ir.FunctionType(VOID, [PTR, *[I64] * 4])
+                function = ir.Function(module, kind, f"{name}_{index}")
+                function.linkage = "internal"
+                functions[task.alike] = function
+                _GatherOne(Code(function, target), gathering, task.alike).emit()
             block = code.function.append_basic_block("task")
-            choice.add_case(ir.Constant(number.type, index), block)
+            choice.add_case(ir.Constant(I64, index), block)
             code.b.position_at_end(block)
-            code.b.call(function, [pointers, batch, timesteps])
+            where = code.int(task.work.right.offset), code.int(task.work.part.offset)
+            code.b.call(functions[task.alike], [pointers, batch, timesteps, *where])
             code.b.branch(after)
         code.b.position_at_end(after)
     code.b.ret_void()
@@ -75,77 +91,86 @@ def emit_gathering(
 class _GatherOne:
     def __init__(self, code: Code, gathering: Gathering, task: GatherTask):
         self.code = code
-        self.task = task
-        self.pointers, self.batch, self.timesteps = code.function.args
+        self.work = task.work
+        pointers, self.batch, self.timesteps, self.right, result = code.function.args
         self.buffers = {b.name: b for b in gathering.buffers}
         self.base = {
-            b.name: code.pointer(self.pointers, i)
-            for i, b in enumerate(gathering.buffers)
+            b.name: code.pointer(pointers, i) for i, b in enumerate(gathering.buffers)
         }
-        part = task.work.part
-        self.result = code.at(self.base[f"grad_{part.variable}"], part.offset)
+        self.result = code.at(self.base[f"grad_{task.work.part.variable}"], result)
         self.vectors = -(-task.columns // code.lanes)
         self.masks = [
             code.tail_mask(v * code.lanes, task.columns) for v in range(self.vectors)
         ]
 
     def emit(self) -> None:
-        if isinstance(self.task.work, WeightSum):
-            self._sum(self.task.work)
+        if isinstance(self.work, WeightSum):
+            self._sum(self.work)
         else:
-            self._product(self.task.work)
+            self._product(self.work)
         self.code.b.ret_void()
 
     def _product(self, work: WeightProduct) -> None:
         code = self.code
-        width = work.left.width
+        width, columns = work.left.width, self.vectors * code.lanes
         spare = code.target.registers - self.vectors - 1
         rows = max(1, min(width, 8, spare // self.vectors))
-        zero = code.constant(0.0)
+        # The block's columns side by side: few pages, read again for all rows.
+        near = code.b.alloca(code.vector, BLOCK * self.vectors)
         with code.loop(0, width) as m:
             for v in range(self.vectors):
-                self._put(m, v, zero)
-
-        def tile(first, count: int, sample, begin, end) -> None:
-            start = [zero] * (count * self.vectors)
-            lefts = self._walk(work.left, sample, begin)
-            rights = self._walk(work.right, sample, begin)
-            with code.fold(begin, end, [*start, lefts[0], rights[0]]) as (_, now, ends):
-                *sums, left, right = now
-                columns = [
-                    code.load_vector(code.at(right, v * code.lanes))
-                    for v in range(self.vectors)
-                ]
-                for r in range(count):
-                    value = code.spread(code.load(code.at(left, code.add(first, r))))
-                    ends += [
-                        code.multiply_add(value, column, sums[r * self.vectors + v])
-                        for v, column in enumerate(columns)
-                    ]
-                ends += [code.at(left, lefts[1]), code.at(right, rights[1])]
-            for r in range(count):
-                for v in range(self.vectors):
-                    self._add(code.add(first, r), v, ends[r * self.vectors + v])
+                self._put(m, v, code.constant(0.0))
 
         def block(sample, begin, end) -> None:
+            right, stride = self._walk(work.right, self.right, sample, begin)
+            count = code.sub(end, begin)
+            with code.loop(0, count) as t:
+                for v in range(self.vectors):
+                    source = code.add(code.mul(t, stride), v * code.lanes)
+                    target = code.add(code.mul(t, columns), v * code.lanes)
+                    value = code.load_vector(code.at(right, source))
+                    code.store_vector(value, code.at(near, target))
+            left, stride = self._walk(work.left, work.left.offset, sample, begin)
             whole = width - width % rows
             with code.loop(0, whole, rows) as first:
-                tile(first, rows, sample, begin, end)
+                self._tile(first, rows, count, code.at(left, first), stride, near)
             if width % rows:
-                tile(code.int(whole), width % rows, sample, begin, end)
+                left = code.at(left, whole)
+                self._tile(whole, width % rows, count, left, stride, near)
 
         self._blocks(block)
+
+    def _tile(self, first, rows: int, steps, left, stride, near) -> None:
+        """Some rows of the result: gather a block's steps, then add what was found."""
+        code, vectors = self.code, range(self.vectors)
+        zero = code.constant(0.0)
+        start = [*[zero] * (rows * self.vectors), left, near]
+        ahead = code.mul(stride, AHEAD)
+        with code.fold(0, steps, start) as (_, (*sums, left, right), ends):
+            code.prefetch(code.at(left, ahead))
+            columns = [
+                code.load_vector(code.at(right, v * code.lanes)) for v in vectors
+            ]
+            for r in range(rows):
+                value = code.spread(code.load(code.at(left, r)))
+                ends += [
+                    code.multiply_add(value, columns[v], sums[r * self.vectors + v])
+                    for v in vectors
+                ]
+            ends += [code.at(left, stride), code.at(right, self.vectors * code.lanes)]
+        for r in range(rows):
+            for v in vectors:
+                self._add(code.add(first, r), v, ends[r * self.vectors + v])
 
     def _sum(self, work: WeightSum) -> None:
         code = self.code
         zero = code.constant(0.0)
-        scalar = not work.part.shape
         vectors = [code.b.alloca(code.vector) for _ in range(self.vectors)]
         for v in vectors:
             code.b.store(zero, v)
 
         def block(sample, begin, end) -> None:
-            pointer, stride = self._walk(work.right, sample, begin)
+            pointer, stride = self._walk(work.right, self.right, sample, begin)
             start = [zero] * self.vectors
             with code.fold(begin, end, [*start, pointer]) as (_, now, ends):
                 *sums, right = now
@@ -159,14 +184,19 @@ class _GatherOne:
 
         self._blocks(block)
         found = [code.b.load(v, typ=code.vector) for v in vectors]
-        if not scalar:
+        if work.part.shape:
             for v, value in enumerate(found):
                 self._put(code.int(0), v, value)
-            return
+        else:
+            self._put_number(work, found)
+
+    def _put_number(self, work: WeightSum, found: list[ir.Value]) -> None:
+        """Store the gradient of a trained number: the sum of all columns."""
+        code = self.code
         if work.right.width == 1:
             code.store(code.lane(found[0], 0), self.result)
             return
-        total = zero
+        zero = total = code.constant(0.0)
         for value, mask in zip(found, self.masks, strict=True):
             if mask is not None:
                 value = code.b.select(mask, value, zero)
@@ -175,13 +205,32 @@ class _GatherOne:
 
     def _blocks(self, block: Callable) -> None:
         code = self.code
-        with (
-            code.loop(0, self.batch) as sample,
-            code.loop(0, self.timesteps, BLOCK) as begin,
-        ):
-            block(sample, begin, code.smaller(code.add(begin, BLOCK), self.timesteps))
+        with code.loop(0, self.batch) as sample:
+            first, end = self._counted(sample)
+            with code.loop(first, end, BLOCK) as begin:
+                block(sample, begin, code.smaller(code.add(begin, BLOCK), end))
 
-    def _walk(self, place: Place, sample, moment) -> tuple[ir.Value, ir.Value]:
+    def _counted(self, sample) -> tuple[ir.Value, ir.Value]:
+        """The first step of a sample that its mask lets count, and the last's end."""
+        code = self.code
+        if MASK not in self.buffers:
+            return code.int(0), self.timesteps
+        mask, stride = self._walk(Place(MASK, 0, 1), 0, sample, code.int(0))
+        half = ir.Constant(code.number, 0.5)
+        with code.fold(0, self.timesteps, [self.timesteps, code.int(0), mask]) as (
+            t,
+            (first, end, mask),
+            ends,
+        ):
+            counts = code.b.fcmp_ordered(">", code.load(mask), half)
+            ends += [
+                code.b.select(counts, code.smaller(first, t), first),
+                code.b.select(counts, code.add(t, 1), end),
+                code.at(mask, stride),
+            ]
+        return ends[0], ends[1]
+
+    def _walk(self, place: Place, offset, sample, moment) -> tuple[ir.Value, ir.Value]:
         """Where a value lies at a moment, and how far it is to the next moment."""
         code, buffer = self.code, self.buffers[place.buffer]
         moments = self.timesteps
@@ -193,16 +242,13 @@ class _GatherOne:
             moment = code.sub(code.sub(self.timesteps, 1), moment)
             stride = -stride
         entry = code.add(code.mul(sample, moments), moment)
-        first = self.task.first if place is self.task.work.right else 0
-        offset = code.add(code.mul(entry, buffer.width), place.offset + first)
-        return code.at(self.base[place.buffer], offset), code.int(stride)
+        start = code.add(code.mul(entry, buffer.width), offset)
+        return code.at(self.base[place.buffer], start), code.int(stride)
 
     def _address(self, row, vector: int) -> ir.Value:
-        column = self.task.first + vector * self.code.lanes
-        stride = self.task.work.part.stride
-        return self.code.at(
-            self.result, self.code.add(self.code.mul(row, stride), column)
-        )
+        code = self.code
+        first = code.mul(row, self.work.part.stride)
+        return code.at(self.result, code.add(first, vector * code.lanes))
 
     def _put(self, row, vector: int, value: ir.Value) -> None:
         self.code.store_vector(value, self._address(row, vector), self.masks[vector])

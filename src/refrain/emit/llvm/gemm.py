@@ -20,7 +20,7 @@ def multiply_tile(
     code: Code,
     stage: Stage,
     loop: Loop,
-    rows: Sequence[ir.Value],
+    rows: Sequence[Sequence[ir.Value]],
     packed: ir.Value,
     sums: list[list[list[ir.Value]]],
 ) -> None:
@@ -30,7 +30,7 @@ def multiply_tile(
         code: writes the function.
         stage: gives the tile.
         loop: the products.
-        rows: for each sample the address of its left operand.
+        rows: for each left operand its address for each sample.
         packed: address of this block's weights.
         sums: replaced by the accumulators after the loop.
     """
@@ -42,17 +42,17 @@ def multiply_tile(
     def unflatten(values: Sequence[ir.Value]) -> dict[int, list[list[ir.Value]]]:
         found, values = {}, list(values)
         for s in used:
-            found[s] = [[values.pop(0) for _ in range(stage.vectors)] for _ in rows]
+            found[s] = [[values.pop(0) for _ in range(stage.vectors)] for _ in rows[0]]
         return found
 
     def round_at(k, now: dict[int, list[list[ir.Value]]]) -> None:
-        left = [code.spread(code.load(code.at(row, k))) for row in rows]
+        lefts = [[code.spread(code.load(code.at(r, k))) for r in left] for left in rows]
         weights = code.at(packed, code.mul(k, width))
         for number, term in enumerate(loop.terms):
             for v in range(stage.vectors):
                 offset = (number * stage.vectors + v) * code.lanes
                 right = code.load_vector(code.at(weights, offset))
-                for r, value in enumerate(left):
+                for r, value in enumerate(lefts[term.left]):
                     into = now[term.sum_index][r]
                     into[v] = code.multiply_add(value, right, into[v])
 

@@ -6,6 +6,8 @@ Tiles at the end of a range compute its last sample more than once, to the same 
 
 from __future__ import annotations
 
+import functools
+
 from llvmlite import ir
 
 from refrain.emit.llvm.code import ENTRY, Code
@@ -13,6 +15,7 @@ from refrain.emit.llvm.control import flush_denormals
 from refrain.emit.llvm.gemm import multiply_tile, pack_loop
 from refrain.emit.llvm.tile import Tile
 from refrain.emit.llvm.vectors import Target
+from refrain.graph.masking import MASK
 from refrain.graph.node import Node
 from refrain.plan.layout import PACKED
 from refrain.plan.program import (
@@ -138,7 +141,22 @@ class _TimeLoop:
             samples = [
                 code.smaller(code.add(sample, r), last) for r in range(stage.rows)
             ]
-            self._tile(stage, j, samples)
+            if stage.idle is None:
+                self._tile(stage, j, samples)
+            else:
+                with code.b.if_else(self._any_counts(samples)) as (some, none):
+                    with some:
+                        self._tile(stage, j, samples)
+                    with none:
+                        self._tile(stage.idle, j, samples)
+
+    def _any_counts(self, samples: list[ir.Value]) -> ir.Value:
+        """Whether the mask lets this moment count for one of the samples."""
+        code = self.code
+        half = ir.Constant(code.number, 0.5)
+        rows = [self.row(Place(MASK, 0, 1), sample) for sample in samples]
+        found = [code.b.fcmp_ordered(">", code.load(row), half) for row in rows]
+        return functools.reduce(code.b.or_, found)
 
     def _tile(self, stage: Stage, j: ir.Value, samples: list[ir.Value]) -> None:
         code = self.code
@@ -148,7 +166,7 @@ class _TimeLoop:
         ]
         block = stage.vectors * code.lanes
         for loop in stage.loops:
-            rows = [self.row(loop.left, s) for s in samples]
+            rows = [[self.row(left, s) for s in samples] for left in loop.lefts]
             size = loop.length * len(loop.terms) * block
             packed = code.at(
                 self.base[PACKED], code.add(code.mul(j, size), loop.packed)

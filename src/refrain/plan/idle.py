@@ -1,0 +1,64 @@
+"""What is left to do for samples whose mask leaves a step out.
+
+With the mask at 0 most of a step falls away: states are kept, gradients pass by. A
+tile without a sample that counts runs this rest, so padded steps cost next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from refrain.derive.simplify import simpler
+from refrain.graph.graph import Graph, constant, ordered, rewrite
+from refrain.graph.masking import MASK
+from refrain.graph.node import Node, building
+from refrain.graph.ops import OPS
+
+_HEAVY = {OPS[n] for n in ("matmul", "matmul_transposed", "sum", "mean", "max")}
+
+
+def idle_values(graph: Graph, nodes: Iterable[Node]) -> dict[Node, Node]:
+    """What each node is where the mask is 0; empty if the graph has no mask.
+
+    Values that still take a product or a reduction are only read by what the mask
+    leaves out: they become 0.
+    """
+    if MASK not in graph.leaves:
+        return {}
+    nodes = list(nodes)
+    mask = graph.leaves[MASK]
+
+    def rule(node: Node, operands: tuple[Node, ...]) -> Node | None:
+        if node is mask:
+            return constant(0.0)
+        name, zeros = node.op.name, [_is_zero(o) for o in operands]
+        if name == "where" and _is_false(operands[0]):
+            return operands[2]
+        if name in ("multiply", "matmul", "matmul_transposed") and any(zeros):
+            return constant(0.0)
+        if name in ("divide", "sum", "mean", "broadcast") and zeros[0]:
+            return constant(0.0)
+        return simpler(node, operands)
+
+    whole = Graph(graph.name, graph.leaves, {str(k): n for k, n in enumerate(nodes)})
+    folded = rewrite(whole, rule).results
+    with building(tuple(ordered(folded.values()))):
+        zero = constant(0.0)
+    light = {node: folded[str(k)] for k, node in enumerate(nodes)}
+    for node, value in light.items():
+        if any(n.op in _HEAVY for n in ordered([value])):
+            light[node] = zero
+    return light
+
+
+def _is_zero(node: Node) -> bool:
+    return node.op is OPS["constant"] and node.attribute == 0.0
+
+
+def _is_false(node: Node) -> bool:
+    """A comparison of numbers that does not hold."""
+    if node.op is not OPS["greater"]:
+        return False
+    left, right = (n.attribute for n in node.inputs)
+    numbers = isinstance(left, float) and isinstance(right, float)
+    return numbers and not left > right
