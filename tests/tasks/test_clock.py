@@ -43,7 +43,7 @@ def test_absent_rows_become_places_of_their_own():
     clock = read_clock(text.reset_index(drop=True), "day")
     assert len(clock.times) == 20
     assert sorted(set(range(20)) - set(clock.places)) == [4, 5, 11]
-    assert clock.notes == ("3 of 20 rows are absent (one a day)",)
+    assert clock.notes == ("3 of 20 rows are absent (one every day)",)
 
 
 def test_rows_are_put_in_order():

@@ -24,7 +24,7 @@ def test_gaps_inside_are_interpolated_and_marked_and_those_at_the_ends_cut_off()
     assert series.observed.tolist() == [True, True, False, False, True, True, True]
     assert series.notes == (
         "2 missing values at the ends cut off",
-        "2 missing values (28.6 %) interpolated; in no error",
+        "2 missing values (28.6 %) interpolated; errors leave them out",
     )
 
 

@@ -11,13 +11,15 @@ from typing import Annotated
 import typer
 
 import refrain
+from refrain.cli.cache import cache
 from refrain.cli.compare import compare
+from refrain.cli.explain import explain
 
 app = typer.Typer(
     name="refrain",
-    help="Recurrent networks from their equations.",
-    no_args_is_help=True,
     add_completion=False,
+    # Paragraphs of a docstring flow, and a bracket is a bracket.
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -29,9 +31,10 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def main(
-    version: Annotated[
+    context: typer.Context,
+    _version: Annotated[
         bool,
         typer.Option(
             "--version",
@@ -42,6 +45,9 @@ def main(
     ] = False,
 ) -> None:
     """Recurrent networks from their equations."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
 
 
-app.command()(compare)
+for _command in (compare, explain, cache):
+    app.command()(_command)

@@ -23,7 +23,7 @@ def compare(
     file: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[FILE]",
+            metavar="FILE",
             help="CSV file with a line of column names; without it, monthly sea "
             "temperatures of El Niño that statsmodels ships.",
             show_default=False,
@@ -32,50 +32,69 @@ def compare(
     target: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="Column to forecast [default: the only numeric one]."
+            metavar="COLUMN", help="Column to forecast. [default: the only numeric one]"
         ),
     ] = None,
     time: Annotated[
         str | None,
         typer.Option(
-            metavar="COLUMN", help="Column of dates [default: the first that has any]."
+            metavar="COLUMN", help="Column of dates. [default: the first that has any]"
         ),
     ] = None,
     season: Annotated[
         int | None,
         typer.Option(
+            metavar="STEPS",
             min=1,
-            help="Steps after which the series repeats itself; 1: none "
-            "[default: found in the training part].",
+            help="Steps after which the series repeats itself; 1: none. "
+            "[default: found in the training part]",
         ),
     ] = None,
     horizon: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Steps to forecast [default: a season of up to 24, or 12]."
+            metavar="STEPS",
+            min=1,
+            help="Steps to forecast. [default: a season of up to 24, or 12]",
         ),
     ] = None,
     window: Annotated[
         int | None,
         typer.Option(
-            min=2, help="Steps read [default: two seasons of up to 48, or 48]."
+            metavar="STEPS",
+            min=2,
+            help="Steps read. [default: two seasons of up to 48, or 48]",
         ),
     ] = None,
     cells: Annotated[
         str, typer.Option(metavar="NAMES", help="Networks, separated by commas.")
     ] = "rnn,lstm,gru,bilstm",
-    units: Annotated[int, typer.Option(min=1, help="Units of each layer.")] = 32,
+    units: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Units of each layer.")
+    ] = 32,
     epochs: Annotated[
-        int, typer.Option(min=1, help="Passes over the training part, at most.")
+        int,
+        typer.Option(
+            metavar="N", min=1, help="Passes over the training part, at most."
+        ),
     ] = 100,
     max_windows: Annotated[
-        int, typer.Option(min=0, help="Training windows used, at most; 0: all.")
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Training windows used, at most; 0: all."
+        ),
     ] = 2000,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="The same seed, the same figures.")
+        int,
+        typer.Option(
+            metavar="N", min=0, max=2**32 - 1, help="The same seed, the same figures."
+        ),
     ] = 0,
     output: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where picture and JSON go.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", help="Where picture and JSON go."
+        ),
     ] = Path("compare"),
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the table alone.")
@@ -118,16 +137,16 @@ def compare(
 def _introduce(out: Console, series: Series, cut: Frame) -> None:
     """Say what will be compared, before it takes its time."""
     out.print(f"{series.name}, {series.source}", style="bold", markup=False)
-    span = ""
+    span = "taken as one step apart"
     if series.times is not None:
         first, last = (str(series.times[k])[:16] for k in (0, -1))
-        span = f", {first} to {last}"
+        span = f"one every {series.step}, {first} to {last}"
     none = cut.season == 1 and cut.season_from != "given"
     season = "" if none else f"{cut.season}: "
     validation = cut.validation_end - cut.train_end
     test = cut.points - cut.validation_end
     lines = (
-        f"{len(series):,} points, one a {series.step}{span}",
+        f"{len(series):,} points, {span}",
         f"training {cut.train_end:,}, validation {validation:,}, test {test:,} points",
         f"forecasts of {cut.horizon} steps from windows of {cut.window}",
         f"season {season}{cut.season_from}",

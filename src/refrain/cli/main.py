@@ -21,22 +21,39 @@ _EXTRAS = {
 def run() -> None:
     """Entry point of the console script."""
     try:
-        # Here, so that a missing typer gets its line too.
-        from refrain.cli.app import app
-
-        app()
+        code = _obey()
     except RefrainError as error:
-        _stop(str(error))
+        code = _refuse(str(error))
     except ModuleNotFoundError as error:
         extra = _EXTRAS.get(error.name or "")
         if not extra:
             raise
-        _stop(f"{error.name} is not installed; run: pip install 'refrain[{extra}]'")
+        code = _refuse(
+            f"{error.name} is not installed; run: pip install 'refrain[{extra}]'"
+        )
     except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         print("refrain: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    sys.exit(code)
 
 
-def _stop(message: str) -> None:
+def _obey() -> int:
+    """Run the command that the arguments name; its exit code."""
+    # Here, so that a missing typer gets its line too.
+    import typer
+
+    from refrain.cli.app import app
+
+    try:
+        return app(prog_name="refrain", standalone_mode=False) or 0
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "refrain"
+        message = error.format_message().rstrip(".?")
+        return _refuse(f"{message}; see {command} --help")
+
+
+def _refuse(message: str) -> int:
     print(f"refrain: error: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(MISTAKE)
+    return MISTAKE

@@ -48,7 +48,7 @@ def draw(comparison: Comparison) -> Figure:
         1,
         height_ratios=(rows * PANEL_INCH, LAST_INCH),
         left=0.075,
-        right=0.985,
+        right=0.975,
         top=1 - TOP_INCH / total,
         bottom=BOTTOM_INCH / total,
         hspace=2 * GAP_INCH / (rows * PANEL_INCH + LAST_INCH),
@@ -137,6 +137,7 @@ def _draw_forecasts(
         locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes.xaxis.get_offset_text().set_fontsize(8.5)
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1, 0.985),
@@ -212,7 +213,7 @@ def _draw_errors(axes: Axes, comparison: Comparison, colours: dict[str, str]) ->
         color=[colours[entry.key] for entry in entries],
         height=0.66,
     )
-    axes.bar_label(bars, fmt="%.3g", padding=3, size=8.5)
+    axes.bar_label(bars, fmt="%#.3g", padding=3, size=8.5)
     _style(axes, f"{name.upper()} on the held-out part (lower is better)")
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(name.upper(), size=9)

@@ -51,6 +51,7 @@ class Network:
         directions: 2 for a bidirectional layer.
         step_us: one window through the model, batch 1, divided by its steps; in
             microseconds.
+        path: how the recurrent layer runs; see its `explain`.
         training: what training took.
     """
 
@@ -58,6 +59,7 @@ class Network:
     gates: int
     directions: int
     step_us: float
+    path: str
     training: Training
 
 

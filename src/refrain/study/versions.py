@@ -13,7 +13,7 @@ import refrain
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Version of Python, refrain, Keras, its backend and `packages`; the processor."""
+    """Versions of Python, refrain and all it stands on, and `packages`; the machine."""
     backend = keras.backend.backend()
     found = {
         "python": platform.python_version(),
@@ -21,7 +21,7 @@ def versions(*packages: str) -> dict[str, str]:
         "keras": keras.__version__,
         "backend": backend,
     }
-    for package in (backend, *packages):
+    for package in (backend, "llvmlite", *packages):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

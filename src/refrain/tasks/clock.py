@@ -96,7 +96,9 @@ def read_clock(text: pd.Series, name: str) -> Clock:
     absent = len(times) - len(places)
     if absent:
         verb = "is" if absent == 1 else "are"
-        notes += (f"{absent:,} of {len(times):,} rows {verb} absent (one a {step})",)
+        notes += (
+            f"{absent:,} of {len(times):,} rows {verb} absent (one every {step})",
+        )
     return Clock(times, order, places, step, cycles, notes)
 
 

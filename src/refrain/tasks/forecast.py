@@ -115,12 +115,12 @@ class Contest:
             self.setup.budget,
             report,
         )
-
         network = Network(
             parameters=model.count_params(),
             gates=candidate.gates,
             directions=candidate.directions,
             step_us=step_time_us(model, self.test.inputs[:1]),
+            path=model.layers[1].explain(),
             training=training,
         )
         # One call, for each number of windows is compiled anew.
@@ -176,7 +176,7 @@ def compare_forecasts(
         title=f"{series.name}, {series.source}",
         subtitle=(
             f"test part: each line is a forecast of {cut.horizon} values, made at its "
-            f"start from the {cut.window} before it; one value a {series.step}"
+            f"start from the {cut.window} before it; one value every {series.step}"
         ),
         facts=_facts(contest),
         notes=tuple(_notes(contest)),

@@ -75,4 +75,4 @@ def find_season(values: np.ndarray, cycles: Iterable[int] = ()) -> tuple[int, st
         near = [lag for lag in high if lag <= 1.3 * first]
         best = max(near, key=lambda lag: correlation[lag])
         return best, "the first high peak of the training part's autocorrelation"
-    return 1, "none: the training part repeats itself after no number of steps"
+    return 1, "none: the training part does not repeat itself"

@@ -17,6 +17,7 @@ from refrain.tasks.table import (
     Table,
     choose_column,
     choose_target,
+    counted,
     read_table,
     to_numbers,
 )
@@ -115,10 +116,11 @@ def clean(
     gaps = int((~observed).sum())
     _check(name, values, gaps)
     if cut:
-        notes += (f"{cut:,} missing values at the ends cut off",)
+        notes += (f"{counted(cut, 'missing value')} at the ends cut off",)
     if gaps:
+        missing = counted(gaps, "missing value")
         share = f"{100 * gaps / len(values):.1f} %"
-        notes += (f"{gaps:,} missing values ({share}) interpolated; in no error",)
+        notes += (f"{missing} ({share}) interpolated; errors leave them out",)
         index = np.arange(len(values))
         values = np.interp(index, index[observed], values[observed])
     return Series(name, source, values, observed, times, step, cycles, notes)

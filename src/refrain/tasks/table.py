@@ -79,8 +79,6 @@ def _first_line(file: Path) -> str:
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             line = lines.readline()
-            while line and not line.strip():
-                raise DataError(f"{file}: the first line is empty; expected names")
     except FileNotFoundError:
         raise DataError(f"{file}: no such file") from None
     except UnicodeDecodeError:
@@ -89,6 +87,8 @@ def _first_line(file: Path) -> str:
         raise DataError(f"{file}: cannot be read: {fault.strerror}") from None
     if not line:
         raise DataError(f"{file} is empty; expected a line of names and rows below")
+    if not line.strip():
+        raise DataError(f"{file}: the first line is empty; expected names")
     if "\0" in line:
         raise _not_text(file)
     return line
@@ -154,7 +154,7 @@ def to_numbers(text: pd.Series, name: str) -> np.ndarray:
     if wrong.size:
         raise DataError(
             f"column {name!r}: expected numbers, received {text.iloc[wrong[0]]!r} in "
-            f"data row {wrong[0] + 1} ({_count(wrong.size, 'such value')}); numbers "
+            f"data row {wrong[0] + 1} ({counted(wrong.size, 'such value')}); numbers "
             "have a decimal point and no separator of thousands"
         )
     large = np.flatnonzero(np.abs(values) > LARGEST)
@@ -162,7 +162,7 @@ def to_numbers(text: pd.Series, name: str) -> np.ndarray:
         raise DataError(
             f"column {name!r}: expected finite numbers, received "
             f"{text.iloc[large[0]]!r} in data row {large[0] + 1} "
-            f"({_count(large.size, 'such value')}); leave the field empty where "
+            f"({counted(large.size, 'such value')}); leave the field empty where "
             "the value is not known"
         )
     return values
@@ -211,5 +211,6 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, in the plural where it is needed."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
