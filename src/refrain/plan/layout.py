@@ -92,8 +92,10 @@ class Layout:
         if not self.idle:
             return None
         stores = tuple((self.idle[node], place) for node, place in stage.stores)
-        nodes = ordered([node for node, _ in stores], stop=self.places)
-        body = tuple(n for n in nodes if n.inputs and n not in self.places)
+        # What this stage stores does not lie in memory before it has run.
+        known = self.places.keys() - {n for n, _ in stage.stores if n.inputs}
+        nodes = ordered([node for node, _ in stores], stop=known)
+        body = tuple(n for n in nodes if n.inputs and n not in known)
         return replace(stage, loops=(), sums=(), body=body, stores=stores)
 
     def _spill(self, node: Node) -> Place:
