@@ -91,7 +91,7 @@ class Native:
 
     program: Program | Gathering
     run: int
-    pack: int | None
+    prepare: int | None
     xla: int
     tasks: int | None  # None: the work is the samples of a batch
 
@@ -247,7 +247,7 @@ def _make(request: Request) -> Kernel:
         return Native(
             program,
             library.address(f"{name}_run"),
-            None if gathers else library.address(f"{name}_pack"),
+            None if gathers else library.address(f"{name}_prepare"),
             library.address(f"{name}_xla"),
             len(gather_tasks(program, target)) if gathers else None,
         )
@@ -286,7 +286,7 @@ def _module(task: Task, plan: Plan, target: Target) -> ir.Module:
 
 def _handler(module: ir.Module, name: str, program: Any, tasks: int | None) -> None:
     counts = len(program.inputs), len(program.outputs)
-    emit_handler(module, name, *counts, tasks=tasks, packs=tasks is None)
+    emit_handler(module, name, *counts, tasks=tasks, prepares=tasks is None)
 
 
 @cache

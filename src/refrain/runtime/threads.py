@@ -30,8 +30,8 @@ def run_native(
     pointers = (ctypes.c_void_p * len(addresses))(*addresses)
     base = ctypes.addressof(pointers)
     work = batch if native.tasks is None else native.tasks
-    if native.pack is not None:
-        _ENTRY(native.pack)(base, batch, timesteps, 0, work)
+    if native.prepare is not None:
+        _ENTRY(native.prepare)(base, batch, timesteps, 0, work)
     run = _ENTRY(native.run)
     count = max(1, min(threads(), work))
     if count == 1:

@@ -11,7 +11,7 @@ import functools
 from llvmlite import ir
 
 from refrain.emit.llvm.code import ENTRY, Code
-from refrain.emit.llvm.control import flush_denormals
+from refrain.emit.llvm.control import ask_for_large_pages, flush_denormals
 from refrain.emit.llvm.gemm import multiply_tile, pack_loop
 from refrain.emit.llvm.tile import Tile
 from refrain.emit.llvm.vectors import Target
@@ -39,20 +39,27 @@ def emit_program(
     parts: dict[Node, Part],
     target: Target,
 ) -> None:
-    """Add `<name>_pack` and `<name>_run` to a module.
+    """Add `<name>_prepare` and `<name>_run` to a module.
 
-    `<name>_run` does samples [first, last) of all buffers; `<name>_pack` prepares the
-    weights and comes before it.
+    `<name>_run` does samples [first, last) of all buffers; `<name>_prepare` comes
+    before it, packs the weights and asks for large pages.
     """
-    _emit_pack(module, f"{name}_pack", program, target)
+    _emit_prepare(module, f"{name}_prepare", program, target)
     function = ir.Function(module, ENTRY, f"{name}_run")
     _TimeLoop(Code(function, target), program, parts).emit()
 
 
-def _emit_pack(module: ir.Module, name: str, program: Program, target: Target) -> None:
+def _emit_prepare(
+    module: ir.Module, name: str, program: Program, target: Target
+) -> None:
     code = Code(ir.Function(module, ENTRY, name), target)
-    pointers = code.function.args[0]
+    pointers, batch, timesteps, *_ = code.function.args
     base = {b.name: code.pointer(pointers, i) for i, b in enumerate(program.buffers)}
+    for buffer in program.outputs:
+        if buffer.kind in (SEQUENCE, HISTORY):
+            width = buffer.width * code.bytes
+            size = code.mul(code.mul(batch, timesteps), width)
+            ask_for_large_pages(code, base[buffer.name], size)
     for stage in program.stages:
         for loop in stage.loops:
             pack_loop(code, stage, loop, base[PACKED], base)

@@ -30,9 +30,9 @@ def emit_handler(
     inputs: int,
     outputs: int,
     tasks: int | None,
-    packs: bool,
+    prepares: bool,
 ) -> None:
-    """Add `<name>_xla` to a module that has `<name>_run` (and `<name>_pack`).
+    """Add `<name>_xla` to a module that has `<name>_run` (and `<name>_prepare`).
 
     Args:
         module: the module.
@@ -40,7 +40,7 @@ def emit_handler(
         inputs: number of arguments; the first is `(batch, timesteps, ...)`.
         outputs: number of results.
         tasks: the work is this many tasks; None where it is the samples of a batch.
-        packs: call `<name>_pack` first.
+        prepares: call `<name>_prepare` first.
     """
     if LIMIT not in module.globals:
         limit = ir.GlobalVariable(module, I64, LIMIT)
@@ -61,9 +61,9 @@ def emit_handler(
     batch, timesteps = w.word(shape, 0), w.word(shape, 1)
     units = batch if tasks is None else w.int(tasks)
     pointers = w.b.gep(job, [w.int(_POINTERS)], source_etype=I64)
-    if packs:
-        pack = module.globals[f"{name}_pack"]
-        w.b.call(pack, [pointers, batch, timesteps, w.int(0), units])
+    if prepares:
+        prepare = module.globals[f"{name}_prepare"]
+        w.b.call(prepare, [pointers, batch, timesteps, w.int(0), units])
     threads = w.smaller(w.threads(frame), units)
     ranges = units if tasks is not None else threads
     values = {_NEXT: 0, _DONE: 0, _USERS: 1, _RANGES: ranges, _UNITS: units}
