@@ -184,12 +184,15 @@ def without_skipped(sized, x, states, weights, keep, grad_y, grad_last, hold):
     return results
 
 
+@pytest.mark.parametrize("units", [17, 70])  # weights in one piece, and in slices
 @pytest.mark.parametrize("against_time", [False, True])
 @pytest.mark.parametrize("mask", ["hold", "zero"])
 @pytest.mark.parametrize("make", [cells.lstm, cells.gru, normalised, leaky], ids=repr)
-def test_masked_run_equals_run_without_skipped_steps(make, mask, against_time, rng):
+def test_masked_run_equals_run_without_skipped_steps(
+    make, mask, against_time, units, rng
+):
     batch, timesteps, hold = 11, 9, mask == "hold"
-    sized = make(17)
+    sized = make(units)
     request = Request(
         sized, 3, "float64", True, mask=mask, rows=4, against_time=against_time
     )
@@ -205,7 +208,7 @@ def test_masked_run_equals_run_without_skipped_steps(make, mask, against_time, r
     first = dict(states)
     _, names = step_graph(request)
     if "held" in names:
-        first["held"] = np.zeros((batch, 17))
+        first["held"] = np.zeros((batch, units))
     given = {s: grad_last.get(s, np.zeros_like(a)) for s, a in first.items()}
     extra = {"mask": turn(keep).astype(float)}
     found = kernel_results(request, turn(x), first, variables, grad_y, given, extra)

@@ -16,15 +16,21 @@ from refrain.plan.program import Loop, Stage, Term
 UNROLL = 4
 
 
-def multiply_tile(
+# Accumulators: [sum][row][vector].
+Sums = list[list[list[ir.Value]]]
+
+
+def multiply_rows(
     code: Code,
     stage: Stage,
     loop: Loop,
     rows: Sequence[Sequence[ir.Value]],
     packed: ir.Value,
-    sums: list[list[list[ir.Value]]],
+    sums: Sums,
+    first: ir.Value,
+    end: ir.Value,
 ) -> None:
-    """Add the products of one loop to the accumulators `sums[sum][row][vector]`.
+    """Add the products with matrix rows [first, end) to the accumulators.
 
     Args:
         code: writes the function.
@@ -33,41 +39,45 @@ def multiply_tile(
         rows: for each left operand its address for each sample.
         packed: address of this block's weights.
         sums: replaced by the accumulators after the loop.
+        first, end: a multiple of `UNROLL` apart.
     """
     used = sorted({term.sum_index for term in loop.terms})
     flat = [v for s in used for row in sums[s] for v in row]
-    width = len(loop.terms) * stage.vectors * code.lanes
-    whole = loop.length - loop.length % UNROLL if loop.length > UNROLL else 0
-
-    def unflatten(values: Sequence[ir.Value]) -> dict[int, list[list[ir.Value]]]:
-        found, values = {}, list(values)
-        for s in used:
-            found[s] = [[values.pop(0) for _ in range(stage.vectors)] for _ in rows[0]]
-        return found
-
-    def round_at(k, now: dict[int, list[list[ir.Value]]]) -> None:
-        lefts = [[code.spread(code.load(code.at(r, k))) for r in left] for left in rows]
-        weights = code.at(packed, code.mul(k, width))
-        for number, term in enumerate(loop.terms):
-            for v in range(stage.vectors):
-                offset = (number * stage.vectors + v) * code.lanes
-                right = code.load_vector(code.at(weights, offset))
-                for r, value in enumerate(lefts[term.left]):
-                    into = now[term.sum_index][r]
-                    into[v] = code.multiply_add(value, right, into[v])
-
-    if whole:
-        with code.fold(0, whole, flat, UNROLL) as (k, carried, ends):
-            now = unflatten(carried)
-            for u in range(UNROLL):
-                round_at(code.add(k, u), now)
-            ends += [v for s in used for row in now[s] for v in row]
-        flat = ends
-    now = unflatten(flat)
-    for k in range(whole, loop.length):
-        round_at(code.int(k), now)
+    with code.fold(first, end, flat, UNROLL) as (k, carried, ends):
+        values = iter(carried)
+        now = {s: [[next(values) for _ in row] for row in sums[s]] for s in used}
+        for u in range(UNROLL):
+            _multiply_row(code, stage, loop, rows, packed, now, code.add(k, u))
+        ends += [v for s in used for row in now[s] for v in row]
+    values = iter(ends)
     for s in used:
-        sums[s] = now[s]
+        sums[s] = [[next(values) for _ in row] for row in sums[s]]
+
+
+def multiply_rest(
+    code: Code,
+    stage: Stage,
+    loop: Loop,
+    rows: Sequence[Sequence[ir.Value]],
+    packed: ir.Value,
+    sums: Sums,
+) -> None:
+    """Add the products with the rows that `UNROLL` leaves over."""
+    for k in range(loop.length - loop.length % UNROLL, loop.length):
+        _multiply_row(code, stage, loop, rows, packed, sums, code.int(k))
+
+
+def _multiply_row(code, stage: Stage, loop: Loop, rows, packed, sums, k) -> None:
+    width = len(loop.terms) * stage.vectors * code.lanes
+    lefts = [[code.spread(code.load(code.at(r, k))) for r in left] for left in rows]
+    weights = code.at(packed, code.mul(k, width))
+    for number, term in enumerate(loop.terms):
+        for v in range(stage.vectors):
+            offset = (number * stage.vectors + v) * code.lanes
+            right = code.load_vector(code.at(weights, offset))
+            for r, value in enumerate(lefts[term.left]):
+                into = sums[term.sum_index][r]
+                into[v] = code.multiply_add(value, right, into[v])
 
 
 def pack_loop(

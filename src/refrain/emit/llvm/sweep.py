@@ -1,0 +1,201 @@
+"""Emits one stage: a sweep over units and samples, tile by tile.
+
+Tiles at the end of a range of samples compute its last sample more than once, to the
+same result. Where a block of weights does not fit the nearest cache, it is taken in
+slices, each for several tiles, whose accumulators wait in memory.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir
+
+from refrain.emit.llvm.code import Code
+from refrain.emit.llvm.gemm import UNROLL, Sums, multiply_rest, multiply_rows
+from refrain.emit.llvm.tile import Tile
+from refrain.graph.masking import MASK
+from refrain.plan.layout import PACKED
+from refrain.plan.program import Loop, Place, Reduction, Stage
+
+SLICE = 24 << 10
+TOGETHER = 8  # tiles that read a slice one after the other
+
+
+class Sweep:
+    """Writes one stage of a time loop."""
+
+    def __init__(self, time_loop: Any, stage: Stage):
+        self.time_loop = time_loop
+        self.code: Code = time_loop.code
+        self.stage = stage
+        self.block = stage.vectors * self.code.lanes  # units in a tile
+        self.first, self.end = time_loop.first, time_loop.end
+
+    def emit(self) -> None:
+        code, stage = self.code, self.stage
+        if stage.reductions:
+            with code.loop(self.first, self.end) as sample:
+                for reduction in stage.reductions:
+                    self._reduce(reduction, sample)
+        if not stage.stores:
+            return
+        weights = sum(loop.length * len(loop.terms) for loop in stage.loops)
+        sliced = weights * self.block * code.bytes > SLICE
+        with code.loop(0, -(-stage.width // self.block)) as j:
+            if sliced:
+                self._by_slices(j)
+            else:
+                with self._samples(self.first, self.end) as (_, samples):
+                    self._run(j, samples, self._zeros(), whole=True)
+
+    def _by_slices(self, j: ir.Value) -> None:
+        """Tiles in groups; slice by slice for all tiles of a group."""
+        code, stage = self.code, self.stage
+        each = len(stage.sums) * stage.vectors  # accumulators of one sample
+        group = TOGETHER * stage.rows
+        with code.b.goto_entry_block():
+            waiting = code.b.alloca(code.vector, group * each)
+
+        def place(begin, sample):
+            return code.at(
+                waiting, code.mul(code.sub(sample, begin), each * code.lanes)
+            )
+
+        with code.loop(self.first, self.end, group) as begin:
+            stop = code.smaller(code.add(begin, group), self.end)
+            with self._samples(begin, stop) as (sample, _):
+                self._put(place(begin, sample), self._zeros())
+            for loop in stage.loops:
+                width = len(loop.terms) * self.block * code.bytes
+                length = max(UNROLL, SLICE // width // UNROLL * UNROLL)
+                whole = loop.length - loop.length % UNROLL
+                with (
+                    code.loop(0, whole, length) as k,
+                    self._samples(begin, stop) as (sample, samples),
+                    self._where_some_count(samples),
+                ):
+                    sums = self._get(place(begin, sample))
+                    to = code.smaller(code.add(k, length), whole)
+                    multiply_rows(
+                        code,
+                        stage,
+                        loop,
+                        *self._operands(loop, j, samples),
+                        sums,
+                        k,
+                        to,
+                    )
+                    self._put(place(begin, sample), sums)
+            with self._samples(begin, stop) as (sample, samples):
+                self._run(j, samples, self._get(place(begin, sample)), whole=False)
+
+    def _run(self, j, samples: Sequence[ir.Value], sums: Sums, whole: bool) -> None:
+        """One tile, or what is left of it where none of its samples counts."""
+        if self.stage.idle is None:
+            self._tile(j, samples, sums, whole)
+            return
+        with self.code.b.if_else(self._any_counts(samples)) as (some, none):
+            with some:
+                self._tile(j, samples, sums, whole)
+            with none:
+                self._store(self.stage.idle, j, samples, [])
+
+    def _tile(self, j, samples: Sequence[ir.Value], sums: Sums, whole: bool) -> None:
+        code, stage = self.code, self.stage
+        for loop in stage.loops:
+            operands = self._operands(loop, j, samples)
+            if whole:
+                to = code.int(loop.length - loop.length % UNROLL)
+                multiply_rows(code, stage, loop, *operands, sums, code.int(0), to)
+            multiply_rest(code, stage, loop, *operands, sums)
+        self._store(stage, j, samples, sums)
+
+    def _store(self, stage: Stage, j, samples: Sequence[ir.Value], sums: Sums) -> None:
+        first = self.code.mul(j, self.block)
+        tile = Tile(self.time_loop, stage, first, list(samples), sums)
+        for r in range(len(samples)):
+            for v in range(stage.vectors):
+                tile.store(r, v)
+
+    def _operands(self, loop: Loop, j, samples: Sequence[ir.Value]):
+        """Where a loop reads: its left operands for each sample, and its weights."""
+        code = self.code
+        rows = [[self.time_loop.row(left, s) for s in samples] for left in loop.lefts]
+        size = loop.length * len(loop.terms) * self.block
+        offset = code.add(code.mul(j, size), loop.packed)
+        return rows, code.at(self.time_loop.base[PACKED], offset)
+
+    @contextmanager
+    def _samples(self, begin, stop) -> Iterator[tuple[ir.Value, list[ir.Value]]]:
+        """A loop over tiles: the first sample of each, and all of its samples."""
+        code = self.code
+        last = code.sub(self.end, 1)
+        with code.loop(begin, stop, self.stage.rows) as sample:
+            rows = range(self.stage.rows)
+            yield sample, [code.smaller(code.add(sample, r), last) for r in rows]
+
+    @contextmanager
+    def _where_some_count(self, samples: Sequence[ir.Value]) -> Iterator[None]:
+        if self.stage.idle is None:
+            yield
+            return
+        with self.code.b.if_then(self._any_counts(samples)):
+            yield
+
+    def _any_counts(self, samples: Sequence[ir.Value]) -> ir.Value:
+        """Whether the mask lets this moment count for one of the samples."""
+        code = self.code
+        half = ir.Constant(code.number, 0.5)
+        rows = [self.time_loop.row(Place(MASK, 0, 1), sample) for sample in samples]
+        found = [code.b.fcmp_ordered(">", code.load(row), half) for row in rows]
+        return functools.reduce(code.b.or_, found)
+
+    # -- accumulators: sums[sum][row][vector] --------------------------------------
+
+    def _zeros(self) -> Sums:
+        zero, stage = self.code.constant(0.0), self.stage
+        return [[[zero] * stage.vectors for _ in range(stage.rows)] for _ in stage.sums]
+
+    def _put(self, address: ir.Value, sums: Sums) -> None:
+        flat = [value for found in sums for row in found for value in row]
+        for k, value in enumerate(flat):
+            self.code.store_vector(value, self.code.at(address, k * self.code.lanes))
+
+    def _get(self, address: ir.Value) -> Sums:
+        code, stage = self.code, self.stage
+        numbers = iter(range(len(stage.sums) * stage.rows * stage.vectors))
+
+        def load() -> ir.Value:
+            return code.load_vector(code.at(address, next(numbers) * code.lanes))
+
+        return [
+            [[load() for _ in range(stage.vectors)] for _ in range(stage.rows)]
+            for _ in stage.sums
+        ]
+
+    # -- reductions ------------------------------------------------------------------
+
+    def _reduce(self, reduction: Reduction, sample: ir.Value) -> None:
+        code, place, kind = self.code, reduction.operand, reduction.node.op.name
+        operand = self.time_loop.row(place, sample)
+        combine = code.b.fadd if kind != "max" else self._larger
+        start = code.constant(0.0 if kind != "max" else float("-inf"))
+        with code.fold(0, place.width, [start], code.lanes) as (unit, (so_far,), ends):
+            vector = code.load_vector(code.at(operand, unit))
+            mask = code.tail_mask(unit, place.width)
+            if mask is not None:
+                vector = code.b.select(mask, vector, start)
+            ends.append(combine(so_far, vector))
+        value = code.across(ends[0], combine)
+        if kind == "mean":
+            value = code.b.fmul(value, ir.Constant(code.number, 1.0 / place.width))
+        code.store(value, self.time_loop.row(reduction.result, sample))
+
+    def _larger(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        keep = self.code.b.fcmp_unordered("uno", a, a)  # not a number stays
+        keep = self.code.b.or_(keep, self.code.b.fcmp_ordered(">", a, b))
+        return self.code.b.select(keep, a, b)
