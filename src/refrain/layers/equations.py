@@ -20,6 +20,7 @@ from refrain.errors import CellError
 from refrain.graph.dropout import INPUT, RECURRENT, with_dropout
 from refrain.graph.functions import ACTIVATIONS
 from refrain.graph.show import show
+from refrain.layers.checks import sized_cell
 from refrain.layers.scan import Executor, Weights
 
 PACKAGE = "refrain"
@@ -47,6 +48,15 @@ def equations_of(cell: Any) -> SizedCell:
                     options[name] = _activation_name(options[name])
             return equations(cell.units, use_bias=cell.use_bias, **options)
     raise Untraced(f"{type(cell).__name__} is not written as equations")
+
+
+def has_equations(cell: Any) -> bool:
+    """Whether `equations_of` knows this Keras cell."""
+    try:
+        equations_of(cell)
+    except Untraced:
+        return False
+    return True
 
 
 _KERAS_CELLS = (
@@ -97,11 +107,13 @@ def _by_gate(kind: str, gates: tuple[str, ...], drawn: Any) -> dict[str, Any]:
     return {f"{kind}.{gate}": mask for gate, mask in zip(gates, drawn, strict=True)}
 
 
-class EquationCall:
-    """One step of a Keras cell, computed from its equations."""
+class EquationCall(keras.layers.Layer):
+    """One step of a Keras cell, computed from its equations where they are known."""
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         """Map `(batch, features)` and states to the output and the new states."""
+        if not has_equations(self):
+            return super().call(inputs, states, training=training)
         listed = isinstance(states, (list, tuple))
         old = list(states) if listed else [states]
         sized = equations_of(self)
@@ -132,7 +144,7 @@ class GRUCell(EquationCall, keras.layers.GRUCell):
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class CellLayer(EquationCall, keras.layers.Layer, DropoutRNNCell):
+class CellLayer(EquationCall, DropoutRNNCell):
     """Any cell as a Keras cell, for `layers.RNN` and `layers.StackedRNNCells`.
 
     Args:
@@ -151,10 +163,12 @@ class CellLayer(EquationCall, keras.layers.Layer, DropoutRNNCell):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self.sized = sized_cell(sized)
         for name, rate in ((INPUT, dropout), (RECURRENT, recurrent_dropout)):
             if not 0.0 <= rate < 1.0:
-                raise ValueError(f"expected 0 <= {name} < 1, received {rate}")
-        self.sized = sized
+                raise CellError(
+                    f"{sized.cell.name}: expected 0 <= {name} < 1, received {rate}"
+                )
         self.dropout = dropout
         self.recurrent_dropout = recurrent_dropout
         if recurrent_dropout and sized.cell.gates:
@@ -230,7 +244,7 @@ def _initializer(weights: Mapping[str, Weight]):
             row_shape = shape[1:] if len(weights) > 1 else shape
             row = _named(weight.initializer)(row_shape, dtype=dtype)
             if weight.by_gate:
-                parts = ops.split(row, weight.parts, axis=-1)
+                parts: Any = ops.split(row, weight.parts, axis=-1)
                 for gate, name in weight.by_gate.items():
                     k = weight.gates.index(gate)
                     parts[k] = _named(name)(parts[k].shape, dtype=dtype)

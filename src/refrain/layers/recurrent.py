@@ -11,13 +11,16 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from refrain.cells import SizedCell
+from refrain.cells import Cell, SizedCell
+from refrain.errors import CellError
+from refrain.layers.checks import initial_states, sized_cell, step_mask
 from refrain.layers.equations import (
     PACKAGE,
     CellLayer,
     Untraced,
     dropout_masks,
     equations_of,
+    has_equations,
     weights_of,
 )
 from refrain.layers.paths import (
@@ -32,6 +35,15 @@ from refrain.layers.paths import (
 class EquationLoop(keras.layers.RNN):
     """The inner loop of a recurrent layer: a cell's graph over a sequence."""
 
+    def build(
+        self, sequences_shape: Any, initial_state_shape: Any | None = None
+    ) -> None:
+        """Create the cell's variables; from now on inputs have as many features."""
+        super().build(sequences_shape, initial_state_shape)
+        if self.input_spec is not None:
+            features = sequences_shape[-1]
+            self.input_spec = keras.InputSpec(ndim=3, axes={-1: features})
+
     def inner_loop(
         self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
     ) -> tuple[Any, Any, Any]:
@@ -41,12 +53,13 @@ class EquationLoop(keras.layers.RNN):
         except Untraced as reason:
             require_kernels(str(reason))
             return super().inner_loop(sequences, initial_state, mask, training)
-        mask = tree.flatten(mask)[0] if mask is not None else None
+        states = initial_states(
+            self.name, [sized for _, sized in stack], initial_state, sequences.shape[0]
+        )
+        mask = step_mask(self.name, mask, sequences)
         sequences = ops.cast(sequences, stack[0][0].compute_dtype)
-        states = [initial_state] if len(stack) == 1 else initial_state
         last_output, last = None, []
         for k, ((cell, sized), old) in enumerate(zip(stack, states, strict=True)):
-            old = list(old) if tree.is_nested(old) else [old]
             final = k == len(stack) - 1
             run = Run(
                 # Cells of a stack read every output of the one before.
@@ -65,6 +78,11 @@ class EquationLoop(keras.layers.RNN):
                 mask = ops.flip(mask, axis=1)
             last.append(new)
         return last_output, sequences, last[0] if len(stack) == 1 else last
+
+    def reset_state(self) -> None:
+        """Set the kept states to zero, those of stacked cells as well."""
+        for state in tree.flatten(self.states or []):
+            state.assign(ops.zeros_like(state.value))
 
     def explain(self) -> str:
         """Which path runs this layer, and why."""
@@ -117,6 +135,8 @@ class RNN(EquationLoop):
         if isinstance(cell, (list, tuple)):
             cell = StackedRNNCells(cell)
         super().__init__(as_keras_cell(cell), *args, **kwargs)
+        if all(map(has_equations, _cells(self.cell))):
+            self.input_spec = keras.InputSpec(ndim=3)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -124,6 +144,8 @@ class StackedRNNCells(keras.layers.StackedRNNCells):
     """Cells run one after the other in each step, as keras.layers.StackedRNNCells."""
 
     def __init__(self, cells: Any, **kwargs: Any):
+        if not cells:
+            raise CellError("expected at least one cell to be stacked, received none")
         super().__init__([as_keras_cell(c) for c in cells], **kwargs)
 
 
@@ -133,10 +155,28 @@ class Bidirectional(keras.layers.Bidirectional):
 
     def explain(self) -> str:
         """Which path runs each direction, and why."""
-        layers = (self.forward_layer, self.backward_layer)
-        return "\n".join(layer.explain() for layer in layers)
+        return "\n".join(map(_explain, (self.forward_layer, self.backward_layer)))
+
+
+def _explain(layer: Any) -> str:
+    """Which path runs a recurrent layer, and why; also of a layer of Keras's own."""
+    if hasattr(layer, "explain"):
+        return layer.explain()
+    backend = keras.backend.backend()
+    return f"{layer.name}: Keras's own layer on {backend}, not one of refrain's"
 
 
 def as_keras_cell(cell: Any) -> Any:
-    """A Keras cell as it is; equations with their sizes as a `CellLayer`."""
-    return CellLayer(cell) if isinstance(cell, SizedCell) else cell
+    """A Keras cell as it is; equations with their sizes as a `CellLayer`.
+
+    Raises:
+        CellError: it is a whole layer, or equations without a number of units.
+    """
+    if isinstance(cell, keras.layers.RNN):
+        raise CellError(
+            f"expected a cell, received the layer {cell.name}; its cell would be "
+            f"{type(cell.cell).__name__}"
+        )
+    if isinstance(cell, (Cell, SizedCell)):
+        return CellLayer(sized_cell(cell))
+    return cell

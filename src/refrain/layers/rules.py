@@ -35,7 +35,8 @@ def _tanh(x: Tensor) -> Tensor:
     if keras.backend.standardize_dtype(x.dtype) != "float64":
         return ops.tanh(x)
     # keras.ops.tanh computes float64 in float32 on JAX.
-    e: Tensor = ops.expm1(-2.0 * ops.abs(x))
+    size: Tensor = ops.abs(x)
+    e: Tensor = ops.expm1(-2.0 * size)
     return ops.sign(x) * (-e / (e + 2.0))
 
 
