@@ -1,0 +1,225 @@
+import json
+import math
+import os
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from tests.tasks.series import write_csv
+
+# Keras's own, when it reads a variable on JAX with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
+
+QUICK = ("--epochs", 2, "--units", 4, "--seed", 3)
+
+
+def monthly(folder, points=120, gaps=()):
+    """Monthly values with a season and noise in a file; no value in rows `gaps`."""
+    months = np.datetime64("2011-01") + np.arange(points)
+    noise = np.random.default_rng(7).normal(size=points)
+    values = 50 + 9 * np.sin(2 * np.pi * np.arange(points) / 12) + noise
+    rows = [
+        f"{month},{'' if k in gaps else round(value, 3)},x"
+        for k, (month, value) in enumerate(zip(months, values, strict=True))
+    ]
+    return write_csv(folder, "\n".join(["month,load (kW),place", *rows]))
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory, start):
+    """The same command in two processes: exit code, texts, folder of each."""
+    folder = tmp_path_factory.mktemp("compare")
+    file = monthly(folder)
+    running = [
+        start("compare", file, "--cells", "rnn,gru", "--output", folder / name, *QUICK)
+        for name in ("one", "two")
+    ]
+    texts = [process.communicate(timeout=180) for process in running]
+    return [
+        (process.returncode, out, err, folder / name)
+        for process, (out, err), name in zip(
+            running, texts, ("one", "two"), strict=True
+        )
+    ]
+
+
+@pytest.fixture(scope="module")
+def record(twice):
+    return json.loads((twice[0][-1] / "comparison.json").read_text(encoding="utf-8"))
+
+
+def rows(out):
+    """Lines of the table: error figures by name."""
+    names = ("naive", "seasonal naive", "simple RNN", "LSTM", "GRU", "BiLSTM")
+    found = {}
+    for line in out.splitlines():
+        for name in names:
+            if line.startswith(f" {name}  "):
+                found[name] = line[len(name) + 1 :].split()
+    return found
+
+
+def test_the_command_succeeds_and_prints_a_table(twice):
+    code, out, err, _ = twice[0]
+    assert code == 0, err
+    table = rows(out)
+    assert list(table) == ["naive", "seasonal naive", "simple RNN", "GRU"]
+    assert all(float(figure) > 0 for figure in table["GRU"][:4])
+    assert "…" not in out
+    assert "Traceback" not in err
+
+
+def test_what_is_compared_is_said_first(twice):
+    head = twice[0][1].splitlines()
+    assert head[0] == "load (kW), table.csv"
+    assert "120 points, one every month, 2011-01 to 2020-12" in head[1]
+    assert "season 12: a cycle of the calendar" in head[4]
+
+
+def test_progress_goes_to_standard_error(twice):
+    _, out, err, _ = twice[0]
+    assert "trained, 2 epochs" in err
+    assert "epochs " not in out.split("forecast ")[0]
+
+
+def test_the_picture_is_one(twice):
+    folder = twice[0][-1]
+    assert sorted(os.listdir(folder)) == ["comparison.json", "comparison.png"]
+    data = (folder / "comparison.png").read_bytes()
+    assert data.startswith(b"\x89PNG\r\n\x1a\n")
+    pixels = matplotlib.image.imread(folder / "comparison.png")
+    assert min(pixels.shape[:2]) > 800
+    assert pixels.std() > 0.02
+
+
+def test_json_holds_all_figures_of_the_table_and_more(twice, record):
+    table = rows(twice[0][1])
+    for entry in record["entries"]:
+        shown = table[entry["name"]]
+        for figure, error in zip(shown, entry["errors"].values(), strict=False):
+            assert float(figure) == pytest.approx(error, rel=1e-3)
+        network = entry["network"]
+        if network:
+            assert shown[4:6] == ["2", f"{network['parameters']:,}"]
+            assert len(network["training"]["validation_loss"]) == 2
+            assert network["path"]
+    assert record["facts"]["budget"]["seed"] == 3
+    assert record["facts"]["split"]["test"]["windows"] > 0
+    forecasts = record["traces"]["forecasts"]
+    assert set(forecasts) == {"naive", "seasonal", "rnn", "gru"}
+
+
+def test_json_holds_the_versions_that_figures_depend_on(record):
+    versions = record["versions"]
+    packages = {"python", "refrain", "keras", "backend", "llvmlite", "numpy", "pandas"}
+    assert packages <= set(versions)
+    assert versions["backend"] in versions
+    assert "processor" in versions
+
+
+def test_the_same_seed_gives_the_same_errors_in_another_process(twice, record):
+    code, _, err, folder = twice[1]
+    assert code == 0, err
+    other = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    for one, two in zip(record["entries"], other["entries"], strict=True):
+        assert one["errors"] == two["errors"]
+        if one["network"]:
+            for name in ("loss", "validation_loss"):
+                assert (
+                    one["network"]["training"][name] == two["network"]["training"][name]
+                )
+    assert record["traces"] == other["traces"]
+
+
+def test_gaps_are_told_and_written_down(refrain, tmp_path):
+    file = monthly(tmp_path, gaps=(0, 30, 31, 70))
+    ended = refrain("compare", file, "-o", tmp_path, "--cells", "rnn", *QUICK)
+    assert ended.code == 0
+    notes = [
+        "1 missing value at the ends cut off",
+        "3 missing values (2.5 %) interpolated; errors leave them out",
+    ]
+    assert all(f"  {note}\n" in ended.out for note in notes)
+    text = (tmp_path / "comparison.json").read_text(encoding="utf-8")
+    facts = json.loads(text)["facts"]
+    assert (facts["points"], facts["missing"]) == (119, 3)
+    assert facts["treatment"] == notes
+    assert math.isfinite(facts["mase_scale"])
+
+
+def test_quiet_prints_the_table_alone_and_whole(refrain, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    file = monthly(tmp_path)
+    ended = refrain("compare", file, "-q", "-o", tmp_path, "--cells", "rnn", *QUICK)
+    assert ended.code == 0
+    assert not ended.err
+    lines = [line for line in ended.out.splitlines() if line.strip(" ─")]
+    assert len(lines) == 4
+    assert lines[0].split()[0] == "forecast"
+    assert lines[0].split()[-1] == "µs/step"
+
+
+NUMBERS = "\n".join(str(k % 7 + k / 50) for k in range(100))
+
+MISTAKES = {
+    "empty": ("", [], "is empty; expected a line of names"),
+    "no rows": ("v\n", [], "expected rows below the column names"),
+    "no names": (NUMBERS, [], "the first line holds numbers"),
+    "no such column": (
+        f"load\n{NUMBERS}",
+        ["--target", "lode"],
+        "--target: no column 'lode'; the columns are load; did you mean 'load'?",
+    ),
+    "no such time": (
+        f"load\n{NUMBERS}",
+        ["--time", "day"],
+        "--time: no column 'day'",
+    ),
+    "words": (
+        "place,load\n" + "a,low\nb,high\n" * 40,
+        ["--target", "load"],
+        "column 'load': expected numbers, received 'low' in data row 1",
+    ),
+    "no numeric column": ("a,b\nx,y\n", [], "no column is numeric"),
+    "several columns": ("a,b\n1,2\n2,1\n", [], "choose one with --target COLUMN"),
+    "too short": ("v\n1\n2\n3\n4\n", [], "the series is too short"),
+    "all missing": ("v\n" + "NA\n" * 50, [], "every value is missing"),
+    "mostly missing": (
+        "v\n1\n" + "NA\n" * 50 + "2\n",
+        [],
+        "50 of 52 values are missing; expected at least half",
+    ),
+    "constant": ("v\n" + "3.5\n" * 80, [], "'v' is constant: every value is 3.5"),
+    "unknown cell": (f"v\n{NUMBERS}", ["--cells", "lstn"], "unknown cell 'lstn'"),
+    "long window": (f"v\n{NUMBERS}", ["--window", "90"], "lower --window"),
+    "long season": (f"v\n{NUMBERS}", ["--season", "90"], "lower --season"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_and_leaves_no_file(refused, tmp_path, mistake):
+    text, options, message = MISTAKES[mistake]
+    folder = tmp_path / "out"
+    line = refused("compare", write_csv(tmp_path, text), "-o", folder, *options)
+    assert message in line
+    assert not folder.exists()
+
+
+def test_a_file_that_is_not_there_is_named(refused, tmp_path):
+    assert "none.csv: no such file" in refused("compare", tmp_path / "none.csv")
+    assert "is a folder; expected a CSV file" in refused("compare", tmp_path)
+
+
+def test_a_column_of_no_file_is_refused(refused):
+    assert "choose columns of a FILE" in refused("compare", "--target", "v")
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_before_training(
+    refused, tmp_path
+):
+    file = monthly(tmp_path)
+    line = refused("compare", file, "--output", file)
+    assert f"cannot write to the folder {file}: it is a file" in line
+    below = file / "below"
+    assert "Not a directory" in refused("compare", file, "--output", below)
