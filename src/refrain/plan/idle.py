@@ -60,5 +60,4 @@ def _is_false(node: Node) -> bool:
     if node.op is not OPS["greater"]:
         return False
     left, right = (n.attribute for n in node.inputs)
-    numbers = isinstance(left, float) and isinstance(right, float)
-    return numbers and not left > right
+    return isinstance(left, float) and isinstance(right, float) and left <= right

@@ -24,7 +24,7 @@ _DIGEST = hashlib.sha256().digest_size
 
 
 def key(*parts: str) -> str:
-    """A name for code that depends on these parts, and on the versions of its makers."""
+    """A name for code that depends on these parts and on who makes it."""
     versions = (refrain.__version__, llvmlite.__version__, str(llvm.llvm_version_info))
     text = "\0".join((*versions, *parts))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -12,7 +12,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -32,8 +32,9 @@ from refrain.emit.llvm.xla import LIMIT, emit_handler
 from refrain.errors import KernelError
 from refrain.graph.dropout import with_dropout
 from refrain.graph.graph import Graph
-from refrain.graph.masking import HELD, MASK, hold_output, with_mask
+from refrain.graph.masking import HELD, hold_output, with_mask
 from refrain.plan.layout import Machine
+from refrain.plan.linear import is_linear
 from refrain.plan.passes import Plan, Task, make_plan, without
 from refrain.plan.program import (
     CARRY,
@@ -77,6 +78,7 @@ class Request:
     rows: int = 16
 
     def key(self) -> tuple:
+        """Equal for requests that the same code serves."""
         sized = self.sized
         return (
             sized.cell,
@@ -130,8 +132,11 @@ class Kernel:
             output of the step before.
         forward, backward, gathering: the programs; the last two for training alone.
         plan: what they do; `plan.show.show` prints it.
+        linear: the cell is linear in its states.
+        target: the processor that the code is for.
         seconds: time to compile, or to load.
         cached: the code came from the disk cache.
+        size: bytes of the code.
     """
 
     name: str
@@ -140,9 +145,11 @@ class Kernel:
     backward: Native | None
     gathering: Native | None
     plan: Plan
+    linear: bool
     target: Target
     seconds: float
     cached: bool
+    size: int
     library: Library = field(repr=False)
 
 
@@ -240,9 +247,7 @@ def _make(request: Request) -> Kernel:
     limit = library.address(LIMIT)
     ctypes.c_int64.from_address(limit).value = _thread_limit()
 
-    def native(name: str, program: Program | Gathering | None) -> Native | None:
-        if program is None:
-            return None
+    def native(name: str, program: Program | Gathering) -> Native:
         gathers = isinstance(program, Gathering)
         return Native(
             program,
@@ -252,19 +257,19 @@ def _make(request: Request) -> Kernel:
             len(gather_tasks(program, target)) if gathers else None,
         )
 
-    forward = native("forward", plan.forward)
-    assert forward is not None
     return Kernel(
-        f"refrain_{key[:16]}",
-        task.states,
-        forward,
-        native("backward", plan.backward),
-        native("gathering", plan.gathering),
-        plan,
-        target,
-        time.perf_counter() - start,
-        cached,
-        library,
+        name=f"refrain_{key[:16]}",
+        states=task.states,
+        forward=native("forward", plan.forward),
+        backward=plan.backward and native("backward", plan.backward),
+        gathering=plan.gathering and native("gathering", plan.gathering),
+        plan=plan,
+        linear=is_linear(task.graph, task.states),
+        target=target,
+        seconds=time.perf_counter() - start,
+        cached=cached,
+        size=len(code),
+        library=library,
     )
 
 
@@ -308,8 +313,3 @@ def _thread_limit() -> int:
             f"REFRAIN_THREADS: expected a number of threads, received {text!r}"
         )
     return int(text)
-
-
-def leaves_of(arrays: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of dropout masks, in the order in which kernels take them."""
-    return tuple(sorted(name for name in arrays if name != MASK))

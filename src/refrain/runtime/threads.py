@@ -10,6 +10,7 @@ import ctypes
 import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 
 from refrain.runtime.driver import Native, threads
 
@@ -41,7 +42,7 @@ def run_native(
     pool = _pool(os.getpid(), count)
     waiting = [
         pool.submit(run, base, batch, timesteps, first, end)
-        for first, end in zip(ends[1:-1], ends[2:], strict=True)
+        for first, end in pairwise(ends[1:])
     ]
     run(base, batch, timesteps, ends[0], ends[1])
     for each in waiting:

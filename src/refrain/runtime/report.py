@@ -1,0 +1,97 @@
+"""What a kernel is, and how fast it runs: for people who ask.
+
+`describe` tells it in words, `measure` runs the kernel on random numbers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from refrain.plan.program import Buffer, Gathering, Program
+from refrain.plan.show import show
+from refrain.runtime.driver import Kernel, Native
+from refrain.runtime.threads import run_native
+
+ROUNDS = 5
+
+
+def describe(kernel: Kernel) -> str:
+    """Processor, compile time, size and work of each program, and the plan."""
+    target = kernel.target
+    made = "loaded from the disk cache" if kernel.cached else "compiled"
+    vector = f"{target.width} numbers a vector"
+    lines = [
+        f"kernel {kernel.name}: {target.dtype}, {vector}, {target.cpu}",
+        f"  {made} in {kernel.seconds:.2f} s, {kernel.size / 1024:.0f} KiB of code",
+    ]
+    if kernel.linear:
+        lines.append("  linear in its states")
+    for name, native in programs_of(kernel):
+        work = f"{multiply_adds(native.program):,} multiply-adds"
+        lines.append(f"  {name}: {work} a step and sample")
+    return "\n".join(
+        (*lines, *(f"  {line}" for line in show(kernel.plan).splitlines()))
+    )
+
+
+def measure(kernel: Kernel, batch: int, timesteps: int) -> dict[str, float]:
+    """Speed of each program in GFLOP/s: median of some runs on random numbers.
+
+    Args:
+        kernel: to be measured.
+        batch: number of samples.
+        timesteps: number of steps.
+    """
+    rng = np.random.default_rng(0)
+    dtype = np.dtype(kernel.target.dtype)
+    shared: dict[str, np.ndarray] = {}
+    found: dict[str, float] = {}
+    for name, native in programs_of(kernel):
+        arrays = []
+        for buffer in native.program.buffers:
+            key = buffer.name if buffer.name not in _OWN else f"{name} {buffer.name}"
+            if key not in shared:
+                shape = native.shape(buffer, batch, timesteps)
+                shared[key] = _numbers(buffer, shape, rng).astype(dtype)
+            arrays.append(shared[key])
+        addresses = [array.ctypes.data for array in arrays]
+        taken = []
+        for _ in range(ROUNDS + 1):
+            start = time.perf_counter()
+            run_native(native, addresses, batch, timesteps)
+            taken.append(time.perf_counter() - start)
+        work = 2 * multiply_adds(native.program) * batch * timesteps
+        found[name] = work / float(np.median(taken[1:])) / 1e9
+    return found
+
+
+# Buffers that each program has for itself.
+_OWN = ("packed", "scratch", "carry")
+
+
+def _numbers(buffer: Buffer, shape: tuple[int, ...], rng) -> np.ndarray:
+    if buffer.name == "mask":
+        return np.ones(shape)
+    return rng.normal(size=shape, scale=0.1)
+
+
+def programs_of(kernel: Kernel) -> Iterator[tuple[str, Native]]:
+    """The programs that a kernel has, by name, in the order in which they run."""
+    for name in ("forward", "backward", "gathering"):
+        native = getattr(kernel, name)
+        if native is not None:
+            yield name, native
+
+
+def multiply_adds(program: Program | Gathering) -> int:
+    """Multiply-adds of all products, for one step of one sample."""
+    if isinstance(program, Gathering):
+        return sum(p.left.width * p.right.width for p in program.products)
+    return sum(
+        loop.length * len(loop.terms) * stage.width
+        for stage in program.stages
+        for loop in stage.loops
+    )
