@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Keras writes its settings file here and not into the home folder.
+# Keras and matplotlib write their settings here and not into the home folder.
 export KERAS_HOME := $(CURDIR)/$(VENV)/keras
+export MPLCONFIGDIR := $(CURDIR)/$(VENV)/matplotlib
 export KERAS_BACKEND ?= jax
 
 .PHONY: demo test check clean
