@@ -12,6 +12,7 @@ from refrain.bridge.numpy import call
 from refrain.cells import cell, scalar, vector
 from refrain.derive.through_time import gradient_through_time
 from refrain.functions import layer_norm, sigmoid, softmax, tanh
+from refrain.graph.dropout import with_dropout
 from refrain.graph.evaluate import run
 from refrain.runtime.driver import Request, kernel_for, step_graph
 from tests.randoms import random_states, random_weights, unpacked
@@ -163,6 +164,47 @@ def test_planted_fault_is_caught(fault, rng):
     given = {"x": x, **wrong, "first_h": states["h"]}
     found = call(kernel_for(request).forward, given, 2, 5, np.dtype("float64"))
     assert np.abs(found["y"] - exact).max() > 1e-3
+
+
+@pytest.mark.parametrize("against_time", [False, True])
+@pytest.mark.parametrize("by_gate", [True, False])
+@pytest.mark.parametrize("make", [cells.lstm, cells.gru, leaky], ids=repr)
+def test_dropout_equals_equations_with_dropout(make, by_gate, against_time, rng):
+    sized, features, batch, timesteps = make(19), 5, 6, 7
+    gates = sized.cell.gates if by_gate else ()
+    names = [f"recurrent_dropout.{g}" for g in gates] or ["recurrent_dropout"]
+    sizes = {"dropout": features, **dict.fromkeys(names, 19)}
+    masks = {
+        name: (rng.random((batch, size)) > 0.3) / 0.7 for name, size in sizes.items()
+    }
+    request = Request(
+        sized,
+        features,
+        "float64",
+        True,
+        dropout=tuple(sorted(masks)),
+        rows=3,
+        against_time=against_time,
+    )
+    variables = random_weights(sized, features, rng)
+    weights = {**unpacked(sized, features, variables), **masks}
+    states = random_states(sized, batch, rng)
+    x = rng.normal(size=(batch, timesteps, features))
+    grad_y = rng.normal(size=(batch, timesteps, sized.output_size))
+    grad_last = {s: rng.normal(size=a.shape) for s, a in states.items()}
+    turn = (lambda a: a[:, ::-1]) if against_time else (lambda a: a)
+    found = kernel_results(
+        request, turn(x), states, variables, grad_y, grad_last, masks
+    )
+    graph = with_dropout(sized.graph, set(masks))
+    outputs, _ = run(graph, x, states, weights)
+    exact = gradient_through_time(graph, x, states, weights, grad_y, grad_last)
+    assert_close("y", found["y"], outputs, "float64")
+    assert_close("grad x", turn(found["grad_x"]), exact["grad_x"], "float64")
+    for variable in sized.variables(features):
+        gradient = found[f"grad_{variable.name}"].reshape(variable.shape)
+        for name, part in variable.unpack(gradient).items():
+            assert_close(f"grad {name}", part, exact[f"grad_{name}"], "float64")
 
 
 def without_skipped(sized, x, states, weights, keep, grad_y, grad_last, hold):

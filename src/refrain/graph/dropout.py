@@ -15,6 +15,12 @@ from refrain.graph.ops import OPS, op
 INPUT, RECURRENT = "dropout", "recurrent_dropout"
 
 
+def is_dropout_mask(node: Node) -> bool:
+    """Whether a node is a mask, the same at all steps."""
+    kind = str(node.attribute).partition(".")[0]
+    return node.op is OPS["leaf"] and kind in (INPUT, RECURRENT)
+
+
 def with_dropout(graph: Graph, masks: set[str]) -> Graph:
     """The graph with dropout masks in its products.
 

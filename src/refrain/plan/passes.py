@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from refrain.errors import GraphError
 from refrain.graph.graph import Graph, constant, rewrite
 from refrain.graph.masking import MASK, OUTPUT
 from refrain.graph.node import Node
-from refrain.graph.ops import OPS
+from refrain.plan.gather import weight_gradients
 from refrain.plan.idle import idle_values
 from refrain.plan.layout import Layout, Machine, slots
 from refrain.plan.program import (
@@ -182,10 +181,9 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
         available[node] = Place("grad_y", 0, width)
         arriving = (Buffer("grad_y", SEQUENCE, width), *arriving)
 
-    products, sums = _weight_gradients(task, gradient)
-    streamed = list(
-        dict.fromkeys([*(g for _, g, _ in products), *(g for g, _ in sums)])
-    )
+    products, sums = weight_gradients(gradient, task.parts)
+    rights = [*(outer.right for outer, _ in products), *(node for node, _ in sums)]
+    streamed = list(dict.fromkeys(rights))
     streams, streams_width = slots(streamed, task.sizes, task.machine, "streams")
     for node in streamed:
         targets.setdefault(node, []).insert(0, streams[node])
@@ -213,15 +211,22 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
         last=tuple(Copy(f"grad_first_{s}", carry[carried[s]]) for s in task.states),
         stages=tuple(layout.stages),
     )
-    named = {MASK, *(readable[left].buffer for left, _, _ in products)}
-    read = [b for b in inputs if b.name in named]
+    work = [
+        WeightProduct(
+            readable[outer.left],
+            streams[outer.right],
+            part,
+            None if outer.scale is None else readable[outer.scale],
+        )
+        for outer, part in products
+    ]
+    places = [place for w in work for place in (w.left, w.scale) if place]
+    named = {MASK, *(place.buffer for place in places)}
     gathering = Gathering(
         f"{task.graph.name} weights",
-        inputs=(stream, history, *read),
+        inputs=(stream, history, *(b for b in inputs if b.name in named)),
         outputs=tuple(replace(b, name=f"grad_{b.name}") for b in _variables(task)),
-        products=tuple(
-            WeightProduct(readable[a], streams[g], p) for a, g, p in products
-        ),
+        products=tuple(work),
         sums=tuple(WeightSum(streams[g], p) for g, p in sums),
     )
     return program, gathering
@@ -235,31 +240,6 @@ def _lay_out(task, graph, targets, available, shared, places) -> Layout:
     for level in levels:
         layout.add(level)
     return layout
-
-
-def _weight_gradients(task: Task, gradient: Graph):
-    """Gradients of weights as (left, right, part) products and (right, part) sums."""
-    products: list[tuple[Node, Node, Part]] = []
-    sums: list[tuple[Node, Part]] = []
-    for name, part in task.parts.items():
-        if name not in task.graph.leaves:
-            continue
-        pending = [gradient.results[f"grad_{name}"]]
-        if len(part.shape) < 2:
-            (node,) = pending
-            inner = node.inputs[0] if node.op is OPS["sum"] else node
-            sums.append((inner, part))
-            continue
-        while pending:
-            node = pending.pop()
-            if node.op is OPS["add"]:
-                pending += node.inputs
-            elif node.op is OPS["outer"]:
-                left, right = node.inputs
-                products.append((left, right, part))
-            else:
-                raise GraphError(f"{task.graph.name}: grad_{name} is {node.op.name}")
-    return products, sums
 
 
 def without(graph: Graph, leaf_name: str) -> Graph:

@@ -168,11 +168,15 @@ class Program:
 
 @dataclass(frozen=True)
 class WeightProduct:
-    """The gradient of a matrix: left ᵀ @ right over all samples and steps."""
+    """The gradient of a matrix: (scale * left) ᵀ @ right over all samples and steps.
+
+    `scale` is a sample's, the same at all steps; None for 1.
+    """
 
     left: Place
     right: Place
     part: Part
+    scale: Place | None = None
 
 
 @dataclass(frozen=True)

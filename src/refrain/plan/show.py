@@ -77,7 +77,10 @@ def _gathering(gathering: Gathering) -> list[str]:
         lines += [f"  {kind:4}{_buffer(b)}" for b in buffers]
     for p in gathering.products:
         target = f"grad_{p.part.variable}[{p.part.offset}:]"
-        lines.append(f"  {target} += {_place(p.left)}.T @ {_place(p.right)}")
+        left = _place(p.left)
+        if p.scale is not None:
+            left = f"({_place(p.scale)} * {left})"
+        lines.append(f"  {target} += {left}.T @ {_place(p.right)}")
     for s in gathering.sums:
         target = f"grad_{s.part.variable}[{s.part.offset}:]"
         lines.append(f"  {target} += sum {_place(s.right)}")

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from refrain.graph.graph import Graph
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
+from refrain.plan.gather import outer_of
 
 CHEAP = {
     OPS[name]
@@ -33,8 +34,10 @@ def choose_saved(
     """
     own = set(forward.nodes())
     gradient = [n for n in backward.nodes() if n not in own]
-    read = {i for n in gradient for i in n.inputs if i in own}
-    streamed = {n.inputs[0] for n in gradient if n.op is OPS["outer"]}
+    outers = [outer_of(n) for n in gradient if n.op is OPS["outer"]]
+    streamed = {outer.left for outer in outers}
+    read = {i for n in gradient if n.op is not OPS["outer"] for i in n.inputs}
+    read |= streamed | {outer.right for outer in outers}
     found = set(known)
     saved: list[Node] = []
     for node in forward.nodes():

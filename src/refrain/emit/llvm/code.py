@@ -56,16 +56,23 @@ class Code:
         left, right = self.int(left), self.int(right)
         return self.b.select(self.b.icmp_signed("<", left, right), left, right)
 
+    def larger(self, left, right) -> ir.Value:
+        left, right = self.int(left), self.int(right)
+        return self.b.select(self.b.icmp_signed(">", left, right), left, right)
+
+    def divide_up(self, left, right) -> ir.Value:
+        return self.b.sdiv(self.sub(self.add(left, right), 1), self.int(right))
+
     # -- loops ---------------------------------------------------------------
 
     @contextmanager
-    def loop(self, start, stop, step: int = 1) -> Iterator[ir.Value]:
+    def loop(self, start, stop, step=1) -> Iterator[ir.Value]:
         """`for index in range(start, stop, step)`."""
         with self.fold(start, stop, (), step) as (index, _, _):
             yield index
 
     @contextmanager
-    def fold(self, start, stop, values: Sequence[ir.Value], step: int = 1):
+    def fold(self, start, stop, values: Sequence[ir.Value], step=1):
         """A loop that carries values in registers.
 
         Yields the index, the values at the start of a round, and a list for those at

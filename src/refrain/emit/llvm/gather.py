@@ -17,11 +17,18 @@ from refrain.emit.llvm.code import ENTRY, I64, PTR, VOID, Code
 from refrain.emit.llvm.control import flush_denormals
 from refrain.emit.llvm.vectors import Target
 from refrain.graph.masking import MASK
-from refrain.plan.program import HISTORY, Gathering, Place, WeightProduct, WeightSum
+from refrain.plan.program import (
+    HISTORY,
+    SAMPLE,
+    Gathering,
+    Place,
+    WeightProduct,
+    WeightSum,
+)
 
 BLOCK = 64  # steps of one sample that are gathered before the result is touched
 VECTORS = 4
-AHEAD = 24  # steps from which left operands are called into the cache
+AHEAD = 48  # steps from which left operands are called into the cache
 
 
 @dataclass(frozen=True)
@@ -131,17 +138,24 @@ class _GatherOne:
                     value = code.load_vector(code.at(right, source))
                     code.store_vector(value, code.at(near, target))
             left, stride = self._walk(work.left, work.left.offset, sample, begin)
+            scale = None
+            if work.scale is not None:
+                scale, _ = self._walk(work.scale, work.scale.offset, sample, 0)
+
+            def tile(first, rows: int) -> None:
+                sums = self._gather(rows, count, code.at(left, first), stride, near)
+                self._add_rows(first, rows, sums, scale)
+
             whole = width - width % rows
             with code.loop(0, whole, rows) as first:
-                self._tile(first, rows, count, code.at(left, first), stride, near)
+                tile(first, rows)
             if width % rows:
-                left = code.at(left, whole)
-                self._tile(whole, width % rows, count, left, stride, near)
+                tile(whole, width % rows)
 
         self._blocks(block)
 
-    def _tile(self, first, rows: int, steps, left, stride, near) -> None:
-        """Some rows of the result: gather a block's steps, then add what was found."""
+    def _gather(self, rows: int, steps, left, stride, near) -> list[ir.Value]:
+        """Products of a block's steps for some rows of the result."""
         code, vectors = self.code, range(self.vectors)
         zero = code.constant(0.0)
         start = [*[zero] * (rows * self.vectors), left, near]
@@ -158,9 +172,20 @@ class _GatherOne:
                     for v in vectors
                 ]
             ends += [code.at(left, stride), code.at(right, self.vectors * code.lanes)]
+        return ends[:-2]
+
+    def _add_rows(self, first, rows: int, sums, scale: ir.Value | None) -> None:
+        code = self.code
         for r in range(rows):
-            for v in vectors:
-                self._add(code.add(first, r), v, ends[r * self.vectors + v])
+            row = code.add(first, r)
+            factor = None
+            if scale is not None:
+                factor = code.spread(code.load(code.at(scale, row)))
+            for v in range(self.vectors):
+                value = sums[r * self.vectors + v]
+                if factor is not None:
+                    value = code.b.fmul(value, factor)
+                self._add(row, v, value)
 
     def _sum(self, work: WeightSum) -> None:
         code = self.code
@@ -207,8 +232,12 @@ class _GatherOne:
         code = self.code
         with code.loop(0, self.batch) as sample:
             first, end = self._counted(sample)
-            with code.loop(first, end, BLOCK) as begin:
-                block(sample, begin, code.smaller(code.add(begin, BLOCK), end))
+            # Blocks of one length, so that none is too short to be worth its start.
+            steps = code.sub(end, first)
+            count = code.larger(code.divide_up(steps, code.int(BLOCK)), 1)
+            size = code.larger(code.divide_up(steps, count), 1)
+            with code.loop(first, end, size) as begin:
+                block(sample, begin, code.smaller(code.add(begin, size), end))
 
     def _counted(self, sample) -> tuple[ir.Value, ir.Value]:
         """The first step of a sample that its mask lets count, and the last's end."""
@@ -233,6 +262,9 @@ class _GatherOne:
     def _walk(self, place: Place, offset, sample, moment) -> tuple[ir.Value, ir.Value]:
         """Where a value lies at a moment, and how far it is to the next moment."""
         code, buffer = self.code, self.buffers[place.buffer]
+        if buffer.kind == SAMPLE:
+            start = code.add(code.mul(sample, buffer.width), offset)
+            return code.at(self.base[place.buffer], start), code.int(0)
         moments = self.timesteps
         stride = buffer.width
         if buffer.kind == HISTORY:
