@@ -1,32 +1,70 @@
 """Kernels inside JAX, through XLA's typed foreign-function interface.
 
-The call is part of the compiled computation: no Python runs, and buffers are XLA's.
-Derivatives go through the derived gradient's own kernel (`jax.custom_vjp`).
+A call is part of the compiled computation: no Python runs, and buffers are XLA's.
+Derivatives go through the derived gradient's own kernel. A mapped axis
+(`jax.vmap`) joins the batch; a batch that is sharded over devices stays so.
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
+from jax.experimental.custom_partitioning import (
+    ArrayMapping,
+    SdyShardingRule,
+    custom_partitioning,
+)
+from jax.sharding import NamedSharding, PartitionSpec
 
-from refrain.runtime.driver import Kernel, Native, Request, kernel_for, rows_a_thread
+from refrain.bridge.programs import (
+    NO_SECOND_DERIVATIVE,
+    arguments_of,
+    by_state,
+    kernel_of,
+    per_sample,
+    run_backward,
+    run_forward,
+    serves_dtype,
+    sums_samples,
+)
+from refrain.errors import KernelError
+from refrain.runtime.driver import Kernel, Native, Request
 
-_capsules: dict[str, Any] = {}  # registered handlers, which must outlive every call
+Run = Callable[..., Any]
+_SAMPLES = "b"  # XLA's name for the axis of samples
+
+_lock = threading.Lock()
+_functions: dict[tuple, Run] = {}  # by request
+_programs: dict[str, Run] = {}  # by XLA's name for them
+_handlers: list[Any] = []  # must outlive every call
 
 
 def serves(dtype: str) -> str | None:
     """None where kernels can run; else why not."""
-    if jax.default_backend() != "cpu":
-        return f"JAX's default device is {jax.default_backend()}, kernels are for cpu"
-    if dtype not in ("float32", "float64"):
-        return f"kernels compute in float32 and float64, not in {dtype}"
-    return None
+    chosen: Any = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    platform = getattr(chosen, "platform", chosen) or jax.default_backend()
+    if platform != "cpu":
+        return f"JAX's default device is {platform}, kernels are for cpu"
+    return serves_dtype(dtype)
+
+
+def by_device(kernel: Run, scan: Run, arrays: tuple[Any, ...], required: bool) -> Any:
+    """Run the kernel on CPUs, and the scan wherever else the program is lowered for.
+
+    Args:
+        kernel, scan: functions of the same arrays, with results of the same shapes.
+        arrays: what they are called with.
+        required: only the kernel will do.
+    """
+    if required:
+        return kernel(*arrays)
+    return jax.lax.platform_dependent(*arrays, cpu=kernel, default=scan)
 
 
 def recurrent(
@@ -47,114 +85,176 @@ def recurrent(
     Returns:
         Outputs `(batch, timesteps, units)`, or None where only the last is wanted;
         last states by name, and the last output as `held` where it is no state.
+
+    Raises:
+        KernelError: an array is missing, or its shape or dtype is not the expected one.
     """
-    batch = inputs["x"].shape[0]
-    request = replace(request, rows=rows_a_thread(batch))
-    kernel = kernel_for(replace(request, training=False))
-    first = [b for b in kernel.forward.program.inputs if b.name.startswith("first_")]
-    held = [
-        jnp.zeros((batch, b.width), inputs["x"].dtype) for b in first[len(states) :]
-    ]
-    names = [b.name for b in kernel.forward.program.inputs]
-    y, last = _differentiable(_Key(request))(
-        tuple(inputs[n] for n in names if n in inputs),
-        tuple(variables[n] for n in names if n in variables),
-        (*states, *held),
+    x = inputs["x"]
+    kernel = kernel_of(request, x, training=False)
+    arguments = arguments_of(
+        kernel,
+        request,
+        inputs,
+        variables,
+        states,
+        lambda size: jnp.zeros((x.shape[0], size), x.dtype),
     )
-    return y, dict(zip(kernel.states, last, strict=True))
+    key = request.key()
+    if key not in _functions:
+        _functions[key] = _differentiable(request)
+    return by_state(kernel, _functions[key](*arguments))
 
 
-class _Key:
-    """A request that can be hashed."""
-
-    def __init__(self, request: Request):
-        self.request = request
-        self.key = request.key()
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self.key == other.key
-
-
-@functools.cache
-def _differentiable(key: _Key):
-    request = key.request
+def _differentiable(request: Request) -> Run:
+    """A cell over a batch of sequences as a function with a gradient."""
 
     @jax.custom_vjp
-    def run(inputs, variables, states):
-        kernel = kernel_for(replace(request, training=False))
-        return _forward(kernel, inputs, variables, states)[0]
+    def run(*arguments):
+        kernel = kernel_of(request, arguments[0], training=False)
+        return run_forward(kernel, _caller(kernel), arguments)[0]
 
-    def forward(inputs, variables, states):
-        kernel = kernel_for(replace(request, training=True))
-        results, tape = _forward(kernel, inputs, variables, states)
-        return results, (inputs, variables, tape)
+    def forward(*arguments):
+        kernel = kernel_of(request, arguments[0], training=True)
+        results, tape = run_forward(kernel, _caller(kernel), arguments)
+        return results, (arguments, tape)
 
     def backward(saved, arriving):
-        inputs, variables, tape = saved
-        grad_y, grad_last = arriving
-        kernel = kernel_for(replace(request, training=True))
-        assert kernel.backward is not None
-        sequence = () if grad_y is None else (grad_y,)
-        batch, timesteps = inputs[0].shape[:2]
-        found = _call(
-            kernel,
-            "backward",
-            kernel.backward,
-            (*inputs, *variables, tape, *sequence, *grad_last),
-            batch,
-            timesteps,
-        )
-        grad_first = tuple(found[f"grad_first_{s}"] for s in kernel.states)
-        weights = _weights(kernel, found["streams"], tape, inputs, batch, timesteps)
-        grads = [g.reshape(v.shape) for g, v in zip(weights, variables, strict=True)]
-        nothing = tuple(jnp.zeros_like(i) for i in inputs[1:])
-        return (found["grad_x"], *nothing), tuple(grads), grad_first
+        arguments, tape = saved
+        kernel = kernel_of(request, arguments[0], training=True)
+        return tuple(run_backward(kernel, _caller(kernel), arguments, tape, arriving))
 
     run.defvjp(forward, backward)
+    return jax.jit(run)
+
+
+def _caller(kernel: Kernel):
+    """Runs the kernel's programs on arrays by buffer name."""
+
+    def call(native: Native, given: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
+        program = native.program
+        name = f"{kernel.name}_{program.name}".replace(" ", "_")
+        found = _function(name, native)(*(given[b.name] for b in program.inputs))
+        return dict(zip((b.name for b in program.outputs), found, strict=True))
+
+    return call
+
+
+def _function(name: str, native: Native) -> Run:
+    """One program as a function of arrays; XLA knows it by its name."""
+    with _lock:
+        if name not in _programs:
+            handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(native.xla)
+            _handlers.append(handler)
+            capsule = jax.ffi.pycapsule(handler)
+            jax.ffi.register_ffi_target(name, capsule, platform="cpu")
+            _programs[name] = _mapped(native, _once(_partitioned(name, native)))
+        return _programs[name]
+
+
+def _partitioned(name: str, native: Native) -> Run:
+    """One program, which every device runs on the samples that it has."""
+    inputs = [per_sample(native, b) for b in native.program.inputs]
+    outputs = [per_sample(native, b) for b in native.program.outputs]
+
+    @custom_partitioning
+    def run(*arrays):
+        batch, timesteps = arrays[0].shape[:2]
+        native.check(arrays, batch, timesteps)
+        shapes = [
+            jax.ShapeDtypeStruct(native.shape(b, batch, timesteps), arrays[0].dtype)
+            for b in native.program.outputs
+        ]
+        return jax.ffi.ffi_call(name, shapes)(*arrays)
+
+    def partition(mesh, arguments, _results):
+        devices = arguments[0].sharding.spec[0]
+        split, whole = (NamedSharding(mesh, PartitionSpec(d)) for d in (devices, None))
+
+        def local(*arrays):
+            found = run.fun(*arrays)
+            summed = sums_samples(native) and devices is not None
+            return jax.lax.psum(found, devices) if summed else found
+
+        return (
+            mesh,
+            local,
+            [split if each else whole for each in outputs],
+            tuple(split if each else whole for each in inputs),
+        )
+
+    def rule(_mesh, given: Sequence[Any], found: Sequence[Any]):
+        mappings = [
+            ArrayMapping(*_axes(f"a{k}", sample, len(value.shape)))
+            for k, (sample, value) in enumerate(
+                zip(inputs + outputs, [*given, *found], strict=True)
+            )
+        ]
+        others = dict.fromkeys(axis for m in mappings for axis in m)
+        del others[_SAMPLES]
+        count = len(inputs)
+        return SdyShardingRule(
+            tuple(mappings[:count]),
+            tuple(mappings[count:]),
+            reduction_factors=(_SAMPLES,) if sums_samples(native) else (),
+            need_replication_factors=tuple(others),
+        )
+
+    run.def_partition(partition, sharding_rule=rule)
     return run
 
 
-def _forward(kernel: Kernel, inputs, variables, states):
-    batch, timesteps = inputs[0].shape[:2]
-    arguments = (*inputs, *variables, *states)
-    found = _call(kernel, "forward", kernel.forward, arguments, batch, timesteps)
-    last = tuple(found[f"last_{s}"] for s in kernel.states)
-    return (found.get("y"), last), found["tape"]
+def _once(run: Run) -> Run:
+    """One program, which refuses to be differentiated: its gradient is another one."""
+    once = jax.custom_jvp(run)
+
+    @once.defjvp
+    def refuse(_arrays, _changes):
+        raise KernelError(NO_SECOND_DERIVATIVE)
+
+    return once
 
 
-def _weights(kernel: Kernel, streams, tape, inputs, batch, timesteps):
-    native = kernel.gathering
-    assert native is not None
-    names = [b.name for b in kernel.forward.program.inputs]
-    given = dict(zip(names, inputs, strict=False))
-    given |= {"streams": streams, "tape": tape}
-    arguments = [given[b.name] for b in native.program.inputs]
-    found = _call(kernel, "gathering", native, arguments, batch, timesteps)
-    return [found[b.name] for b in native.program.outputs]
+def _mapped(native: Native, run: Run) -> Run:
+    """One program under `jax.vmap`: mapped samples are samples like all others."""
+    inputs = [per_sample(native, b) for b in native.program.inputs]
+    outputs = [per_sample(native, b) for b in native.program.outputs]
+    mapped = custom_vmap(run)
+
+    @mapped.def_vmap
+    def rule(count: int, along: Sequence[bool], *arrays):
+        weights = any(a and not s for a, s in zip(along, inputs, strict=True))
+        if weights or sums_samples(native):
+            return _one_by_one(mapped, along, arrays), [True] * len(outputs)
+        folded = [
+            _fold(a, count, m) if s else a
+            for a, m, s in zip(arrays, along, inputs, strict=True)
+        ]
+        found = [
+            f.reshape(count, -1, *f.shape[1:]) if s else f
+            for f, s in zip(mapped(*folded), outputs, strict=True)
+        ]
+        return found, outputs
+
+    return jax.jit(mapped)
 
 
-def _call(
-    kernel: Kernel,
-    name: str,
-    native: Native,
-    arguments: Sequence[jax.Array],
-    batch: int,
-    timesteps: int,
-) -> dict[str, jax.Array]:
-    """Call one program; return its results by buffer name."""
-    dtype = arguments[0].dtype
-    native.check(arguments, batch, timesteps)
-    outputs = native.program.outputs
-    shapes = [
-        jax.ShapeDtypeStruct(native.shape(b, batch, timesteps), dtype) for b in outputs
-    ]
-    target = f"{kernel.name}_{name}"
-    if target not in _capsules:
-        handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(native.xla)
-        _capsules[target] = handler
-        jax.ffi.register_ffi_target(target, jax.ffi.pycapsule(handler), platform="cpu")
-    found = jax.ffi.ffi_call(target, shapes)(*arguments)
-    return dict(zip((b.name for b in outputs), found, strict=True))
+def _axes(name: str, sample: bool, rank: int) -> list[str]:
+    """Names of an array's axes for XLA: that of the samples is the same for all."""
+    axes = [f"{name}x{k}" for k in range(rank)]
+    return [_SAMPLES, *axes[1:]] if sample else axes
+
+
+def _fold(array: jax.Array, count: int, mapped: bool) -> jax.Array:
+    """Give every mapped entry its samples: `(count * batch, ...)`."""
+    if not mapped:
+        array = jnp.broadcast_to(array, (count, *array.shape))
+    return array.reshape(-1, *array.shape[2:])
+
+
+def _one_by_one(run: Run, along: Sequence[bool], arrays: Sequence[jax.Array]) -> Any:
+    def one(moving):
+        moving = iter(moving)
+        found = [next(moving) if m else a for a, m in zip(arrays, along, strict=True)]
+        return run(*found)
+
+    return jax.lax.map(one, [a for a, m in zip(arrays, along, strict=True) if m])

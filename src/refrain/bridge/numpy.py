@@ -1,25 +1,40 @@
-"""Kernels on NumPy arrays, for inference.
+"""Kernels on NumPy arrays.
 
-A kernel's whole call without an array library: this is what Keras's NumPy backend
-runs, and what every other bridge does in its library's terms.
+A kernel's whole call without an array library: what Keras's NumPy backend runs, and
+what bridges run whose libraries lend their memory to NumPy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from refrain.runtime.driver import Native, Request, kernel_for, rows_a_thread
+from refrain.bridge.programs import (
+    arguments_of,
+    by_state,
+    kernel_of,
+    run_forward,
+    serves_dtype,
+)
+from refrain.runtime.driver import Native, Request
 from refrain.runtime.threads import run_native
 
 
 def serves(dtype: str) -> str | None:
     """None where kernels can run; else why not."""
-    if dtype not in ("float32", "float64"):
-        return f"kernels compute in float32 and float64, not in {dtype}"
-    return None
+    return serves_dtype(dtype)
+
+
+def by_device(
+    kernel: Callable[..., Any],
+    scan: Callable[..., Any],  # noqa: ARG001 (there is one device)
+    arrays: tuple[Any, ...],
+    required: bool,  # noqa: ARG001
+) -> Any:
+    """Run the kernel; see `refrain.bridge.jax.by_device`."""
+    return kernel(*arrays)
 
 
 def recurrent(
@@ -29,12 +44,27 @@ def recurrent(
     states: Sequence[np.ndarray],
 ) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
     """Run a cell over a batch of sequences; see `refrain.bridge.jax.recurrent`."""
-    batch, timesteps = inputs["x"].shape[:2]
-    kernel = kernel_for(replace(request, training=False, rows=rows_a_thread(batch)))
-    given = {**inputs, **variables}
-    given |= {f"first_{s}": a for s, a in zip(kernel.states, states, strict=False)}
-    found = call(kernel.forward, given, batch, timesteps, np.dtype(request.dtype))
-    return found.get("y"), {s: found[f"last_{s}"] for s in kernel.states}
+    x = inputs["x"]
+    kernel = kernel_of(request, x, training=False)
+    arguments = arguments_of(
+        kernel,
+        request,
+        inputs,
+        variables,
+        states,
+        lambda size: np.zeros((len(x), size), x.dtype),
+    )
+    results, _ = run_forward(kernel, call_by_name, arguments)
+    return by_state(kernel, results)
+
+
+def call_by_name(
+    native: Native, given: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Run one program on arrays of one dtype by buffer name."""
+    first = given[native.program.inputs[0].name]
+    batch, timesteps = first.shape[:2]
+    return call(native, given, batch, timesteps, first.dtype)
 
 
 def call(
@@ -42,7 +72,7 @@ def call(
     given: Mapping[str, np.ndarray],
     batch: int,
     timesteps: int,
-    dtype: np.dtype,
+    dtype: np.dtype[Any],
 ) -> dict[str, np.ndarray]:
     """Run one program on arrays by buffer name; what is not given starts at zero."""
     program = native.program

@@ -11,7 +11,8 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import keras
@@ -44,7 +45,7 @@ class Run:
 
 def choose_path(dtype: str) -> tuple[str, str]:
     """The path for cells whose equations are known, and why."""
-    wish = os.environ.get("REFRAIN_KERNELS", "")
+    wish = _wish()
     if wish not in ("", "off", "require"):
         raise KernelError(
             f"REFRAIN_KERNELS: expected off or require, received {wish!r}"
@@ -55,8 +56,7 @@ def choose_path(dtype: str) -> tuple[str, str]:
     if importlib.util.find_spec(f"refrain.bridge.{backend}") is None:
         reason = f"there is no bridge to {backend} yet"
     else:
-        bridge = importlib.import_module(f"refrain.bridge.{backend}")
-        reason = bridge.serves(dtype)
+        reason = _bridge().serves(dtype)
     if reason is None:
         return KERNEL, f"{backend} on cpu in {dtype}"
     require_kernels(reason)
@@ -65,7 +65,7 @@ def choose_path(dtype: str) -> tuple[str, str]:
 
 def require_kernels(reason: str) -> None:
     """Raise if the user wants kernels and nothing else."""
-    if os.environ.get("REFRAIN_KERNELS") == "require":
+    if _wish() == "require":
         raise KernelError(f"REFRAIN_KERNELS=require, but {reason}")
 
 
@@ -84,10 +84,23 @@ def run_cell(
         The last output, all outputs (or the last as the only one, where the others
         are not wanted), and the last states.
     """
-    dtype = keras.backend.standardize_dtype(x.dtype)
-    path, _ = choose_path(dtype)
-    if path == KERNEL:
-        return _run_kernel(sized, x, states, weights, mask, dropout, run)
+    if mask is not None:
+        # What a skipped step holds must not reach products, nor their gradients.
+        x = ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
+    path, _ = choose_path(keras.backend.standardize_dtype(x.dtype))
+    arrays = x, list(states), dict(weights.arrays), mask, dict(dropout)
+    if path == SCAN:
+        return _scan(sized, weights.variables, run, *arrays)
+    return _bridge().by_device(
+        partial(_run_kernel, sized, run),
+        # It may never run, and would be long to trace if it were written out.
+        partial(_scan, sized, weights.variables, replace(run, unroll=False)),
+        arrays,
+        required=_wish() == "require",
+    )
+
+
+def _scan(sized, variables, run, x, states, arrays, mask, dropout):
     if run.against_time:
         x = ops.flip(x, axis=1)
         mask = ops.flip(mask, axis=1) if mask is not None else None
@@ -95,19 +108,18 @@ def run_cell(
         sized,
         x,
         states,
-        weights,
+        Weights(variables, arrays),
         mask=mask,
         dropout=dropout,
         zero_output_for_mask=run.zero_output_for_mask,
         unroll=run.unroll,
     )
-    return outputs[:, -1], outputs, last
+    return outputs[:, -1], outputs if run.sequence else outputs[:, -1:], last
 
 
-def _run_kernel(sized, x, states, weights, mask, dropout, run):
+def _run_kernel(sized, run, x, states, arrays, mask, dropout):
     from refrain.runtime.driver import Request
 
-    bridge = importlib.import_module(f"refrain.bridge.{keras.backend.backend()}")
     inputs = {"x": x, **dropout}
     masking = None
     if mask is not None:
@@ -122,10 +134,17 @@ def _run_kernel(sized, x, states, weights, mask, dropout, run):
         mask=masking,
         dropout=tuple(sorted(dropout)),
     )
-    outputs, last = bridge.recurrent(request, inputs, weights.arrays, states)
-    names = list(sized.cell.states)
-    new = [last[name] for name in names]
+    outputs, last = _bridge().recurrent(request, inputs, arrays, states)
+    new = [last[name] for name in sized.cell.states]
     if outputs is not None:
         return outputs[:, -1], outputs, new
     output = last.get(HELD, new[0])
     return output, output[:, None], new
+
+
+def _bridge() -> Any:
+    return importlib.import_module(f"refrain.bridge.{keras.backend.backend()}")
+
+
+def _wish() -> str:
+    return os.environ.get("REFRAIN_KERNELS", "")

@@ -18,7 +18,7 @@ from refrain.graph.dropout import INPUT, with_dropout
 from refrain.graph.graph import Graph, ordered
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
-from refrain.layers.rules import rule_of
+from refrain.layers.rules import matmul, rule_of
 
 Tensor = Any
 
@@ -73,6 +73,9 @@ def scan_cell(
     along = {n: m[:, None] for n, m in dropout.items() if n.startswith(INPUT)}
     before = executor.compute(moving, known | executor.leaves(along | {"x": x}))
 
+    # TensorFlow's scan wants outputs of the carry's structure.
+    like_carry = keras.backend.backend() == "tensorflow"
+
     def step(carry: Any, now: Any) -> tuple[Any, Any]:
         output, *old = carry
         values = known | dict(zip(moving, now["values"], strict=True))
@@ -82,7 +85,8 @@ def scan_cell(
             kept = ops.zeros_like(output) if zero_output_for_mask else output
             new_output = ops.where(now["mask"], new_output, kept)
             new = [ops.where(now["mask"], n, o) for n, o in zip(new, old, strict=True)]
-        return [new_output, *new], new_output
+        carry = [new_output, *new]
+        return carry, carry if like_carry else carry[:1]
 
     shape: Any = ops.shape(x)
     first = ops.zeros((shape[0], sized.output_size), dtype=x.dtype)
@@ -92,7 +96,7 @@ def scan_cell(
     scanned: Any = ops.scan(
         step, [first, *states], steps, length=x.shape[1], unroll=unroll or 1
     )
-    (_, *last), outputs = scanned
+    (_, *last), (outputs, *_) = scanned
     return ops.swapaxes(outputs, 0, 1), list(last)
 
 
@@ -154,9 +158,7 @@ class Executor:
             return
         if node in self.shared:
             variable, products = self.shared[node]
-            whole: Tensor = ops.matmul(
-                values[node.inputs[0]], self.weights.arrays[variable]
-            )
+            whole = matmul(values[node.inputs[0]], self.weights.arrays[variable])
             width = whole.shape[-1] // len(products)
             for k, product in enumerate(products):
                 values[product] = whole[..., k * width : (k + 1) * width]

@@ -1,0 +1,180 @@
+"""What all bridges share: what enters a kernel, and how its programs follow each other.
+
+A bridge brings `call(native, given)`: it runs one program in its array library, on
+arrays by buffer name, and returns the program's results by buffer name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from refrain.errors import KernelError
+from refrain.runtime.driver import Kernel, Native, Request, kernel_for, rows_a_thread
+
+Array = Any
+# What bridges say to whoever differentiates a kernel's gradient.
+NO_SECOND_DERIVATIVE = (
+    "the gradient of a native kernel has no derivative of its own.\n"
+    "  Hint: with REFRAIN_KERNELS=off layers run a scan, which has."
+)
+
+Call = Callable[[Native, Mapping[str, Array]], Mapping[str, Array]]
+
+
+def serves_dtype(dtype: str) -> str | None:
+    """None where kernels compute in a dtype; else why not."""
+    if dtype in ("float32", "float64"):
+        return None
+    return f"kernels compute in float32 and float64, not in {dtype}"
+
+
+def kernel_of(request: Request, x: Array, training: bool) -> Kernel:
+    """The kernel for a request, fitted to the batch where its size is a number."""
+    batch = x.shape[0]
+    rows = rows_a_thread(batch if isinstance(batch, int) else None)
+    return kernel_for(replace(request, training=training, rows=rows))
+
+
+def arguments_of(
+    kernel: Kernel,
+    request: Request,
+    inputs: Mapping[str, Array],
+    variables: Mapping[str, Array],
+    states: Sequence[Array],
+    zeros: Callable[[int], Array],
+) -> list[Array]:
+    """All that enters a kernel, checked, in the order of its forward program.
+
+    Args:
+        kernel: the kernel.
+        request: what it was wanted for.
+        inputs: `x` `(batch, timesteps, features)`; dropout masks by leaf name, each
+            `(batch, size)`; `mask` `(batch, timesteps)`, 1 where a step counts.
+        variables: the cell's variables by name.
+        states: first states, each `(batch, size)`.
+        zeros: makes `(batch, size)` of a size, for the output before the first step.
+
+    Raises:
+        KernelError: an array is missing, or its shape or dtype is not the expected one.
+    """
+    names = request.sized.cell.states
+    if len(states) != len(names):
+        raise KernelError(f"expected {len(names)} states, received {len(states)}")
+    x = inputs["x"]
+    if len(x.shape) != 3:
+        raise KernelError(
+            f"x: expected (batch, timesteps, {request.features}), received "
+            f"{tuple(x.shape)}"
+        )
+    given = {**inputs, **variables}
+    given |= {f"first_{s}": a for s, a in zip(names, states, strict=True)}
+    held = [f"first_{s}" for s in kernel.states[len(names) :]]
+    shapes = {v.name: v.shape for v in request.sized.variables(request.features)}
+    arguments = []
+    for buffer in kernel.forward.program.inputs:
+        name = buffer.name
+        if name in held:
+            given[name] = zeros(buffer.width)
+        if name not in given:
+            raise KernelError(f"{name}: expected an array, received none")
+        shape = kernel.forward.shape(buffer, *x.shape[:2])
+        _check(name, given[name], shapes.get(name, shape), request.dtype)
+        arguments.append(given[name])
+    return arguments
+
+
+def _check(name: str, array: Array, shape: tuple, dtype: str) -> None:
+    # A size that is None is not known before the program runs.
+    found = tuple(array.shape)
+    if shape[-1:] == (1,) and len(found) == len(shape) - 1:  # mask: one number a step
+        shape = shape[:-1]
+    fits = len(found) == len(shape) and all(
+        a == b or None in (a, b) for a, b in zip(found, shape, strict=True)
+    )
+    kind = getattr(array.dtype, "name", str(array.dtype).removeprefix("torch."))
+    if not fits or kind != dtype:
+        raise KernelError(
+            f"{name}: expected {dtype} of shape {shape}, received {kind} of shape "
+            f"{found}"
+        )
+
+
+def run_forward(
+    kernel: Kernel, call: Call, arguments: Sequence[Array]
+) -> tuple[list[Array], Array]:
+    """Run the cell; return the results and the tape that the gradient reads."""
+    found = call(kernel.forward, _by_name(kernel, arguments))
+    return [found[name] for name in results_of(kernel)], found["tape"]
+
+
+def run_backward(
+    kernel: Kernel,
+    call: Call,
+    arguments: Sequence[Array],
+    tape: Array,
+    arriving: Sequence[Array],
+) -> list[Array | None]:
+    """Run the gradient.
+
+    Args:
+        kernel: one that was made for training.
+        call: runs a program.
+        arguments, tape: of the forward run.
+        arriving: gradients of a loss for the results of the forward run.
+
+    Returns:
+        The loss's gradient for each argument; None for masks.
+    """
+    if kernel.backward is None or kernel.gathering is None:
+        raise KernelError(f"{kernel.name} was not made for training")
+    given = {**_by_name(kernel, arguments), "tape": tape}
+    names = results_of(kernel)
+    given |= {f"grad_{n}": g for n, g in zip(names, arriving, strict=True)}
+    found = dict(call(kernel.backward, given))
+    found |= call(kernel.gathering, {**given, "streams": found["streams"]})
+    grads = []
+    for name, argument in _by_name(kernel, arguments).items():
+        gradient = found.get(f"grad_{name}")
+        shape = argument.shape
+        grads.append(None if gradient is None else gradient.reshape(shape))
+    return grads
+
+
+def per_sample(native: Native, buffer: Any) -> bool:
+    """Whether a buffer has numbers for each sample; those of weights have one axis."""
+    return len(native.shape(buffer, 1, 1)) > 1
+
+
+def sums_samples(native: Native) -> bool:
+    """Whether a program's results are sums over the samples: gradients of weights."""
+    return native.tasks is not None
+
+
+def results_of(kernel: Kernel) -> list[str]:
+    """Names of what a forward run results in: outputs where wanted, last states."""
+    results = [f"last_{state}" for state in kernel.states]
+    wanted = any(b.name == "y" for b in kernel.forward.program.outputs)
+    return ["y", *results] if wanted else results
+
+
+def shapes_of_results(kernel: Kernel, x: Array) -> list[tuple[int, ...]]:
+    """Shapes of the results for an input; sizes that it does not know are None."""
+    native, names = kernel.forward, results_of(kernel)
+    buffers = {b.name: b for b in native.program.outputs}
+    return [native.shape(buffers[n], *x.shape[:2]) for n in names]
+
+
+def by_state(
+    kernel: Kernel, results: Sequence[Array]
+) -> tuple[Array | None, dict[str, Array]]:
+    """Results as a bridge returns them: outputs or None, and last states by name."""
+    count = len(kernel.states)
+    y = results[0] if len(results) > count else None
+    return y, dict(zip(kernel.states, results[-count:], strict=True))
+
+
+def _by_name(kernel: Kernel, arguments: Sequence[Array]) -> dict[str, Array]:
+    names = [b.name for b in kernel.forward.program.inputs]
+    return dict(zip(names, arguments, strict=True))
