@@ -28,10 +28,10 @@ def sized_cell(cell: Any) -> SizedCell:
     raise CellError(f"expected a cell with its units, e.g. lstm(128); received {cell}")
 
 
-def initial_states(
+def checked_states(
     name: str, cells: Sequence[SizedCell], given: Any, batch: int | None
 ) -> list[list[Any]]:
-    """The first states, one list a cell.
+    """States, one list a cell.
 
     Raises:
         CellShapeError: their number or a shape is not what the cells expect.
@@ -42,14 +42,14 @@ def initial_states(
     received = [tuple(state.shape) for state in states]
     if len(received) != len(expected) or not all(map(_fits, received, expected)):
         raise CellShapeError(
-            f"{name}: expected initial states of shape {_listed(expected)}, received "
+            f"{name}: expected states of shape {_listed(expected)}, received "
             f"{_listed(received)}"
         )
     rest = iter(states)
     return [[next(rest) for _ in cell.cell.states] for cell in cells]
 
 
-def step_mask(name: str, given: Any, sequences: Any) -> Any | None:
+def checked_mask(name: str, given: Any, sequences: Any) -> Any | None:
     """The mask as truth values `(batch, timesteps)`, or None.
 
     A mask of features counts a step where it holds for any of them.

@@ -20,7 +20,7 @@ from refrain.errors import CellError
 from refrain.graph.dropout import INPUT, RECURRENT, with_dropout
 from refrain.graph.functions import ACTIVATIONS
 from refrain.graph.show import show
-from refrain.layers.checks import sized_cell
+from refrain.layers.checks import checked_states, sized_cell
 from refrain.layers.scan import Executor, Weights
 
 PACKAGE = "refrain"
@@ -115,8 +115,8 @@ class EquationCall(keras.layers.Layer):
         if not has_equations(self):
             return super().call(inputs, states, training=training)
         listed = isinstance(states, (list, tuple))
-        old = list(states) if listed else [states]
         sized = equations_of(self)
+        (old,) = checked_states(self.name, [sized], states, inputs.shape[0])
         masks = dropout_masks(self, inputs, old[0], training)
         graph = with_dropout(sized.graph, set(masks))
         weights = weights_of(sized, self, inputs.shape[-1])
@@ -202,10 +202,11 @@ class CellLayer(EquationCall, DropoutRNNCell):
 
     def get_config(self) -> dict[str, Any]:
         """Sizes and options; the equations as text, to recognise them again."""
-        options = dict(self.sized.options)
-        for name, value in options.items():
-            if callable(value):
-                options[name] = value.__name__
+        named = keras.saving.get_registered_name
+        options = {
+            name: named(value) if callable(value) else value
+            for name, value in self.sized.options.items()
+        }
         return {
             **super().get_config(),
             "cell": self.sized.cell.name,
@@ -226,7 +227,11 @@ class CellLayer(EquationCall, DropoutRNNCell):
         """
         config = dict(config)
         name, equations = config.pop("cell"), config.pop("equations")
-        sized = find_cell(name)(**config.pop("sizes"), **config.pop("options"))
+        options = {
+            option: keras.saving.get_registered_object(value) or value
+            for option, value in config.pop("options").items()
+        }
+        sized = find_cell(name)(**config.pop("sizes"), **options)
         if show(sized.graph) != equations:
             raise CellError(
                 f"{name}: the cell of this name has other equations than the one "

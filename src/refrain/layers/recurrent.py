@@ -13,7 +13,7 @@ from keras import ops, tree
 
 from refrain.cells import Cell, SizedCell
 from refrain.errors import CellError
-from refrain.layers.checks import initial_states, sized_cell, step_mask
+from refrain.layers.checks import checked_mask, checked_states, sized_cell
 from refrain.layers.equations import (
     PACKAGE,
     CellLayer,
@@ -35,6 +35,17 @@ from refrain.layers.paths import (
 class EquationLoop(keras.layers.RNN):
     """The inner loop of a recurrent layer: a cell's graph over a sequence."""
 
+    @property
+    def supports_jit(self) -> bool:
+        """Whether XLA may compile a model: TensorFlow's XLA cannot call kernels."""
+        if keras.backend.backend() != "tensorflow":
+            return self._supports_jit
+        return self._supports_jit and choose_path(self.compute_dtype)[0] != KERNEL
+
+    @supports_jit.setter
+    def supports_jit(self, value: bool) -> None:
+        self._supports_jit = value
+
     def build(
         self, sequences_shape: Any, initial_state_shape: Any | None = None
     ) -> None:
@@ -53,10 +64,10 @@ class EquationLoop(keras.layers.RNN):
         except Untraced as reason:
             require_kernels(str(reason))
             return super().inner_loop(sequences, initial_state, mask, training)
-        states = initial_states(
+        states = checked_states(
             self.name, [sized for _, sized in stack], initial_state, sequences.shape[0]
         )
-        mask = step_mask(self.name, mask, sequences)
+        mask = checked_mask(self.name, mask, sequences)
         sequences = ops.cast(sequences, stack[0][0].compute_dtype)
         last_output, last = None, []
         for k, ((cell, sized), old) in enumerate(zip(stack, states, strict=True)):

@@ -22,6 +22,16 @@ def rule_of(node: Node) -> Callable[..., Tensor]:
     return _RULES.get(node.op.name) or getattr(ops, node.op.name)
 
 
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """A product in the operands' dtype."""
+    # keras.ops.matmul computes float64 in float32 on torch.
+    return a @ b if _is_float64(a) else ops.matmul(a, b)
+
+
+def _is_float64(x: Tensor) -> bool:
+    return keras.backend.standardize_dtype(x.dtype) == "float64"
+
+
 def _maximum(a: Tensor, b: Tensor) -> Tensor:
     # At a tie b takes the whole gradient (relu is flat at 0); NaN stays NaN.
     return ops.where(ops.logical_or(a > b, ops.isnan(a)), a, b)
@@ -32,7 +42,7 @@ def _minimum(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _tanh(x: Tensor) -> Tensor:
-    if keras.backend.standardize_dtype(x.dtype) != "float64":
+    if not _is_float64(x):
         return ops.tanh(x)
     # keras.ops.tanh computes float64 in float32 on JAX.
     size: Tensor = ops.abs(x)
@@ -49,6 +59,7 @@ def _over_units(name: str) -> Callable[[Tensor], Tensor]:
 
 
 _RULES: dict[str, Callable[..., Tensor]] = {
+    "matmul": matmul,
     "maximum": _maximum,
     "minimum": _minimum,
     "tanh": _tanh,

@@ -1,0 +1,170 @@
+"""Compare a layer of ours with Keras's own: the same weights, inputs and gradients.
+
+Works on the backend that Keras runs on, JAX or torch.
+"""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+
+@dataclass(frozen=True)
+class Case:
+    """A layer, made from a namespace of layers, and what it is called with.
+
+    Attributes:
+        make: makes the layer from `keras.layers` or from ours.
+        batch, timesteps, features: the shape of the input.
+        mask: None; `ragged`, padded at the end; `holes`, at any step but the first;
+            `rows`, ragged with one row that is wholly masked.
+        initial_state: with random first states.
+        training: dropout acts.
+    """
+
+    make: Callable[[ModuleType], keras.Layer]
+    batch: int = 3
+    timesteps: int = 6
+    features: int = 5
+    mask: str | None = None
+    initial_state: bool = False
+    training: bool = False
+
+
+class Trial:
+    """A layer with random weights and what it is called with; the same for a case."""
+
+    def __init__(self, namespace: ModuleType, case: Case):
+        rng = np.random.default_rng(case.batch + 31 * case.timesteps + case.features)
+        self.layer = case.make(namespace)
+        self.layer.build((case.batch, case.timesteps, case.features))
+        self.layer.set_weights(
+            [random_weight(rng, w.shape) for w in self.layer.weights]
+        )
+        self.x = real(rng, case.batch, case.timesteps, case.features)
+        self.states = []
+        if case.initial_state:
+            self.states = initial_states(self.layer, case.batch, rng)
+        self.call: dict[str, Any] = {"training": case.training}
+        if case.mask:
+            self.call["mask"] = mask_of(case.mask, case.batch, case.timesteps)
+
+    def outputs(self) -> dict[str, np.ndarray]:
+        """What the layer returns where nobody asks for gradients."""
+        with without_gradients():
+            found = self.layer(self.x, initial_state=self.states or None, **self.call)
+        return {f"output {k}": array(o) for k, o in enumerate(tree.flatten(found))}
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """Outputs, and the slope of a random sum of them for all that enters."""
+        slopes = {"jax": _on_jax, "torch": _on_torch}[keras.backend.backend()]
+        outputs, grads = slopes(self.layer, self.x, self.states, self.call)
+        names = ["x", *(f"state {k}" for k, _ in enumerate(tree.flatten(self.states)))]
+        names += [f"{k} {v.name}" for k, v in enumerate(self.layer.trainable_variables)]
+        found = {f"output {k}": array(o) for k, o in enumerate(outputs)}
+        for name, gradient in zip(names, grads, strict=True):
+            found[f"gradient of {name}"] = array(gradient)
+        return found
+
+
+def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    """Within 1e-5 of the largest number of each array."""
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        close = 1e-5 * max(1.0, np.abs(value).max(initial=0.0))
+        np.testing.assert_allclose(
+            found[name], value, rtol=0, atol=close, err_msg=name, strict=True
+        )
+
+
+def random_weight(rng, shape: tuple[int, ...]) -> np.ndarray:
+    """Distinct numbers, so small that a long sequence stays tame."""
+    rows = shape[0] if len(shape) > 1 else 4
+    return rng.normal(size=shape, scale=0.7 / rows**0.5).astype("float32")
+
+
+def real(rng, *shape: int) -> np.ndarray:
+    return rng.normal(size=shape).astype("float32")
+
+
+def mask_of(kind: str, batch: int, timesteps: int) -> np.ndarray:
+    rng = np.random.default_rng(7)
+    if kind == "holes":
+        mask = rng.random((batch, timesteps)) < 0.6
+        mask[:, 0] = True
+        return mask
+    lengths = rng.integers(1, timesteps + 1, size=(batch, 1))
+    mask = np.arange(timesteps) < lengths
+    if kind == "rows":
+        mask[batch // 2] = False
+    return mask
+
+
+def initial_states(layer: Any, batch: int, rng) -> list[Any]:
+    """Random states in the structure that the layer takes."""
+    two_ways = hasattr(layer, "forward_layer")
+    parts = [layer.forward_layer, layer.backward_layer] if two_ways else [layer]
+    zeros = [state for part in parts for state in part.get_initial_state(batch)]
+    return tree.map_structure(lambda z: real(rng, *z.shape), zeros)
+
+
+def copy_weights(source: keras.Layer, target: keras.Layer) -> None:
+    target.set_weights([array(w.value) for w in source.weights])
+
+
+def array(tensor: Any) -> np.ndarray:
+    return ops.convert_to_numpy(tensor)
+
+
+def without_gradients() -> Any:
+    if keras.backend.backend() != "torch":
+        return nullcontext()
+    import torch
+
+    return torch.no_grad()
+
+
+def _on_jax(layer, x, states, call):
+    import jax
+
+    frozen = [v.value for v in layer.non_trainable_variables]
+
+    def loss(x, states, trainable):
+        given = {"initial_state": states or None, **call}
+        outputs, _ = layer.stateless_call(trainable, frozen, x, **given)
+        outputs = tree.flatten(outputs)
+        return _random_sum(outputs), outputs
+
+    slope = jax.jit(
+        jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True),
+        compiler_options={"xla_backend_optimization_level": 0},  # compile fast
+    )
+    trainable = [v.value for v in layer.trainable_variables]
+    (_, outputs), grads = slope(x, states, trainable)
+    return outputs, tree.flatten(grads)
+
+
+def _on_torch(layer, x, states, call):
+    import torch
+
+    x, *states = tree.map_structure(
+        lambda a: torch.tensor(a, requires_grad=True), [x, *states]
+    )
+    before = [array(v.value).copy() for v in layer.non_trainable_variables]
+    outputs = tree.flatten(layer(x, initial_state=states or None, **call))
+    trainable = [v.value for v in layer.trainable_variables]
+    given = [x, *tree.flatten(states), *trainable]
+    grads = torch.autograd.grad(_random_sum(outputs), given)
+    for variable, value in zip(layer.non_trainable_variables, before, strict=True):
+        variable.assign(value)  # as on JAX, where the call changes nothing
+    return outputs, grads
+
+
+def _random_sum(outputs) -> Any:
+    rng = np.random.default_rng(1)
+    return sum(ops.sum(ops.multiply(o, real(rng, *o.shape))) for o in outputs)
