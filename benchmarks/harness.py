@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 def in_turn(
     candidates: Mapping[str, Callable[[], object]], rounds: int = 15, warmup: int = 2
 ) -> dict[str, float]:
-    """Median seconds of each candidate, run A B C A B C, so that drift hits all alike."""
+    """Median seconds of each, run A B C A B C, so that drift hits all alike."""
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(warmup + rounds):
         for name, run in candidates.items():

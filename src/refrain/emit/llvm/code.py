@@ -139,9 +139,9 @@ class Code:
             f"llvm.masked.store.{self.target.suffix}.p0", VOID, [value, pointer, mask]
         )
 
-    def prefetch(self, pointer: ir.Value) -> None:
-        """Call a line into the cache; any address will do."""
-        how = [ir.Constant(I32, n) for n in (0, 3, 1)]  # to read, to stay, data
+    def prefetch(self, pointer: ir.Value, near=True) -> None:
+        """Call a line into the nearest cache or the next one; any address will do."""
+        how = [ir.Constant(I32, n) for n in (0, 3 if near else 2, 1)]
         self.call("llvm.prefetch.p0", VOID, [pointer, *how])
 
     def tail_mask(self, first, width: int) -> ir.Value | None:

@@ -29,6 +29,7 @@ def multiply_rows(
     sums: Sums,
     first: ir.Value,
     end: ir.Value,
+    ahead: ir.Value | None = None,
 ) -> None:
     """Add the products with matrix rows [first, end) to the accumulators.
 
@@ -40,6 +41,7 @@ def multiply_rows(
         packed: address of this block's weights.
         sums: replaced by the accumulators after the loop.
         first, end: a multiple of `UNROLL` apart.
+        ahead: address of weights that are wanted next: a line a row is called for.
     """
     used = sorted({term.sum_index for term in loop.terms})
     flat = [v for s in used for row in sums[s] for v in row]
@@ -47,6 +49,9 @@ def multiply_rows(
         values = iter(carried)
         now = {s: [[next(values) for _ in row] for row in sums[s]] for s in used}
         for u in range(UNROLL):
+            if ahead is not None:
+                line = code.mul(code.add(code.sub(k, first), u), code.lanes)
+                code.prefetch(code.at(ahead, line), near=False)
             _multiply_row(code, stage, loop, rows, packed, now, code.add(k, u))
         ends += [v for s in used for row in now[s] for v in row]
     values = iter(ends)

@@ -80,15 +80,13 @@ class Sweep:
                 ):
                     sums = self._get(place(begin, sample))
                     to = code.smaller(code.add(k, length), whole)
-                    multiply_rows(
-                        code,
-                        stage,
-                        loop,
-                        *self._operands(loop, j, samples),
-                        sums,
-                        k,
-                        to,
-                    )
+                    rows, packed = self._operands(loop, j, samples)
+                    # Each tile calls for its part of the slice that follows.
+                    tile = code.b.sdiv(code.sub(sample, begin), code.int(stage.rows))
+                    part = code.mul(tile, length * code.lanes)
+                    following = code.mul(to, len(loop.terms) * self.block)
+                    ahead = code.at(packed, code.add(following, part))
+                    multiply_rows(code, stage, loop, rows, packed, sums, k, to, ahead)
                     self._put(place(begin, sample), sums)
             with self._samples(begin, stop) as (sample, samples):
                 self._run(j, samples, self._get(place(begin, sample)), whole=False)
