@@ -1,21 +1,17 @@
 """Facts that pages state, checked against the code that they are about."""
 
-import math
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 import typer
 
 import refrain
 from refrain import errors
-from refrain.bridge.numpy import call
-from refrain.cells import cell
 from refrain.cli.app import app
+from refrain.emit.llvm import vector_math
+from refrain.emit.llvm.pointwise import RULES
 from refrain.graph import functions
-from refrain.graph.ops import OPS
-from refrain.runtime.driver import Request, kernel_for
 from tests.docs.pages import ROOT, blocks
 from tests.test_architecture import MAY_IMPORT, THIRD_PARTY
 
@@ -82,65 +78,13 @@ def test_the_plan_on_the_page_of_kernels_is_the_golden_one():
     assert all(text in golden for text in plans)
 
 
-# -- accuracy of functions -------------------------------------------------------------
-
-RANGES = {  # where results are ordinary numbers, for float32 and float64
-    "exp": (87.0, 708.0),
-    "expm1": (88.0, 709.0),
-    "log": (1e30, 1e300),
-    "log1p": (1e30, 1e300),
-    "sqrt": (1e30, 1e300),
-    "tanh": (20.0, 40.0),
-    "sigmoid": (87.0, 708.0),
-    "erf": (4.0, 6.0),
-    "sin": (1e5, 1e6),
-    "cos": (1e5, 1e6),
-}
-UNITS = 1024
-
-
-def stated_errors() -> dict[str, tuple[float, float]]:
-    rows = re.findall(r"^\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \|", DOCS["kernels"], re.M)
-    return {name: (float(single), float(double)) for name, single, double in rows}
-
-
-def results(name: str, values: np.ndarray) -> np.ndarray:
-    """What a kernel makes of values `(samples, UNITS)`."""
-    function = getattr(functions, name)
-
-    @cell(state="h")
-    def applied(x, h_prev):  # noqa: ARG001
-        return function(h_prev)
-
-    kernel = kernel_for(Request(applied(UNITS), 1, str(values.dtype)))
-    given = {"x": np.zeros((len(values), 1, 1), values.dtype), "first_h": values}
-    return call(kernel.forward, given, len(values), 1, values.dtype)["last_h"]
-
-
-def test_every_function_that_rounds_has_a_stated_error():
-    rounded = {n for n in RANGES if n in OPS}
-    assert set(stated_errors()) == rounded
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", RANGES)
-def test_functions_are_as_accurate_as_stated(name, dtype, rng):
-    wide = dtype == "float64"
-    if wide and (name == "erf" or np.finfo(np.longdouble).nmant <= 52):
-        pytest.skip("there is nothing more exact to compare with")
-    most, count = RANGES[name][wide], 30 * UNITS
-    values = np.concatenate(
-        [
-            rng.uniform(-most, most, count),
-            rng.uniform(-2.0, 2.0, count),
-            np.exp(rng.uniform(-60.0, math.log(most), count))
-            * rng.choice([-1.0, 1.0], count),
-        ]
-    )
-    if name in ("log", "log1p", "sqrt"):
-        values = np.abs(values)
-    values = values.astype(dtype).reshape(-1, UNITS)
-    exact = OPS[name].value(values.astype(np.longdouble if wide else np.float64))
-    ulp = np.spacing(np.abs(exact).astype(dtype)).astype(exact.dtype)
-    worst = float((np.abs(results(name, values) - exact) / ulp).max())
-    assert worst <= stated_errors()[name][wide]
+def test_the_errors_of_functions_are_those_that_their_docstrings_state():
+    rows = r"^\| `(\w+)` \| ([\d.]+) \| ([\d.]+) \|"
+    told = {name: errors for name, *errors in re.findall(rows, DOCS["kernels"], re.M)}
+    stated = {}
+    for name, function in vars(vector_math).items():
+        found = re.search(r"([\d.]+) / ([\d.]+) ulp", function.__doc__ or "")
+        if found and name in RULES:
+            stated[name] = list(found.groups())
+    assert stated
+    assert told == stated
