@@ -79,14 +79,22 @@ def arguments_of(
             given[name] = zeros(buffer.width)
         if name not in given:
             raise KernelError(f"{name}: expected an array, received none")
-        shape = kernel.forward.shape(buffer, *x.shape[:2])
-        _check(name, given[name], shapes.get(name, shape), request.dtype)
+        shape = shapes[name] if name in shapes else _shape(kernel.forward, buffer, x)
+        _check(name, given[name], shape, request.dtype)
         arguments.append(given[name])
     return arguments
 
 
+def _shape(native: Native, buffer: Any, x: Array) -> tuple[int | None, ...]:
+    """The shape of a buffer; None for sizes that are not known before the program runs.
+
+    TensorFlow traces programs for batches of any size.
+    """
+    sizes = [-1 if size is None else size for size in x.shape[:2]]
+    return tuple(None if n == -1 else n for n in native.shape(buffer, *sizes))
+
+
 def _check(name: str, array: Array, shape: tuple, dtype: str) -> None:
-    # A size that is None is not known before the program runs.
     found = tuple(array.shape)
     if shape[-1:] == (1,) and len(found) == len(shape) - 1:  # mask: one number a step
         shape = shape[:-1]
@@ -159,11 +167,10 @@ def results_of(kernel: Kernel) -> list[str]:
     return ["y", *results] if wanted else results
 
 
-def shapes_of_results(kernel: Kernel, x: Array) -> list[tuple[int, ...]]:
+def shapes_of_results(kernel: Kernel, x: Array) -> list[tuple[int | None, ...]]:
     """Shapes of the results for an input; sizes that it does not know are None."""
-    native, names = kernel.forward, results_of(kernel)
-    buffers = {b.name: b for b in native.program.outputs}
-    return [native.shape(buffers[n], *x.shape[:2]) for n in names]
+    buffers = {b.name: b for b in kernel.forward.program.outputs}
+    return [_shape(kernel.forward, buffers[n], x) for n in results_of(kernel)]
 
 
 def by_state(

@@ -54,6 +54,7 @@ def by_device(
     return kernel(*arrays)
 
 
+@tf.autograph.experimental.do_not_convert
 def recurrent(
     request: Request,
     inputs: Mapping[str, tf.Tensor],

@@ -9,6 +9,7 @@ import torch
 
 from refrain.bridge.numpy import call_by_name
 from refrain.bridge.programs import (
+    NO_SECOND_DERIVATIVE,
     arguments_of,
     by_state,
     kernel_of,
@@ -77,12 +78,24 @@ class _Recurrent(torch.autograd.Function):
         return tuple(results)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *arriving: torch.Tensor
     ):
-        *arguments, tape = ctx.saved_tensors
-        return None, *run_backward(ctx.kernel, _call, arguments, tape, arriving)
+        return None, *_Gradient.apply(ctx.kernel, *ctx.saved_tensors, *arriving)
+
+
+class _Gradient(torch.autograd.Function):
+    """The gradient of a kernel, which knows that it has none itself."""
+
+    @staticmethod
+    def forward(ctx: Any, kernel: Kernel, *tensors: torch.Tensor):  # noqa: ARG004
+        count = len(kernel.forward.program.inputs)
+        arguments, (tape, *arriving) = tensors[:count], tensors[count:]
+        return tuple(run_backward(kernel, _call, arguments, tape, arriving))
+
+    @staticmethod
+    def backward(ctx: Any, *_: torch.Tensor):  # noqa: ARG004
+        raise KernelError(NO_SECOND_DERIVATIVE)
 
 
 def _call(native: Native, given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -37,10 +37,11 @@ class EquationLoop(keras.layers.RNN):
 
     @property
     def supports_jit(self) -> bool:
-        """Whether XLA may compile a model: TensorFlow's XLA cannot call kernels."""
-        if keras.backend.backend() != "tensorflow":
-            return self._supports_jit
-        return self._supports_jit and choose_path(self.compute_dtype)[0] != KERNEL
+        """Whether XLA may compile a model with this layer.
+
+        TensorFlow's XLA can neither call kernels nor differentiate keras.ops.scan.
+        """
+        return self._supports_jit and keras.backend.backend() != "tensorflow"
 
     @supports_jit.setter
     def supports_jit(self, value: bool) -> None:
