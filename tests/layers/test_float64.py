@@ -11,17 +11,15 @@ from refrain import cells, layers
 from refrain.derive.through_time import gradient_through_time
 from refrain.graph.evaluate import run
 from tests.layers.contract import array
-from tests.layers.samples import mgu, two_faced
+from tests.layers.samples import two_faced
 from tests.randoms import random_states, random_weights, unpacked
 
 BATCH, STEPS, FEATURES = 3, 7, 4
 CELLS = [
     cells.simple_rnn(5),
-    cells.lstm(6),
     cells.lstm(3, activation="gelu", recurrent_activation="hard_sigmoid"),
     cells.gru(5),
     cells.gru(5, reset_after=False, use_bias=False),
-    mgu(9),
     two_faced(2),
 ]
 

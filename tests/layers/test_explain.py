@@ -1,0 +1,55 @@
+"""A layer says which path runs it, and why."""
+
+import keras
+import pytest
+
+from refrain import layers
+from tests.layers.samples import mgu
+
+
+def test_kernels_are_named_with_the_equations():
+    found = layers.RNN([mgu(3), layers.LSTMCell(2)], name="two").explain()
+    assert found.startswith("two: native kernels from the equations of mgu, lstm")
+
+
+@pytest.mark.parametrize(
+    ("layer", "reason"),
+    [
+        (lambda: layers.LSTM(3, dtype="mixed_bfloat16"), "not in bfloat16"),
+        (lambda: layers.LSTM(3, dtype="float16"), "not in float16"),
+    ],
+)
+def test_a_dtype_without_kernels_is_the_reason_for_the_scan(layer, reason):
+    found = layer().explain()
+    assert "the equations of lstm through keras.ops in a scan on" in found
+    assert found.endswith(reason)
+
+
+def test_the_users_wish_is_a_reason(monkeypatch):
+    monkeypatch.setenv("REFRAIN_KERNELS", "off")
+    assert layers.GRU(3).explain().endswith("because REFRAIN_KERNELS=off")
+
+
+def test_a_step_without_equations_is_keras_own():
+    layer = layers.GRU(3, activation=lambda v: v, name="bent")
+    backend = keras.backend.backend()
+    assert layer.explain() == (
+        f"bent: Keras's own loop on {backend}, because the activation <lambda> is not "
+        "one that equations know"
+    )
+
+
+def test_each_direction_says_its_own():
+    back = layers.SimpleRNN(3, go_backwards=True, activation=lambda v: v)
+    layer = layers.Bidirectional(layers.LSTM(3), backward_layer=back)
+    forward, backward = layer.explain().splitlines()
+    assert "native kernels from the equations of lstm" in forward
+    assert "Keras's own loop" in backward
+
+
+def test_keras_own_layers_are_told_apart():
+    layer = layers.Bidirectional(keras.layers.ConvLSTM1D(2, 3, name="conv"))
+    assert layer.explain().splitlines()[0] == (
+        f"forward_conv: Keras's own layer on {keras.backend.backend()}, not one of "
+        "refrain's"
+    )

@@ -1,0 +1,86 @@
+"""Fresh weights are drawn as Keras draws them."""
+
+import keras
+import numpy as np
+import pytest
+
+from refrain import cells, layers
+from refrain.cells import cell, matrix, scalar, vector
+from tests.layers.contract import array
+
+FEATURES, UNITS = 5, 8
+KINDS = {
+    "rnn": lambda of: of.SimpleRNN(UNITS),
+    "lstm": lambda of: of.LSTM(UNITS),
+    "lstm, no forget bias": lambda of: of.LSTM(UNITS, unit_forget_bias=False),
+    "gru": lambda of: of.GRU(UNITS),
+    "both ways": lambda of: of.Bidirectional(of.GRU(UNITS)),
+    "initialisers": lambda of: of.LSTM(
+        UNITS,
+        kernel_initializer="he_normal",
+        recurrent_initializer="identity",
+        bias_initializer="ones",
+    ),
+}
+
+
+def fresh(layer):
+    layer.build((None, 3, FEATURES))
+    return {w.path.split("/", 1)[1]: array(w.value) for w in layer.weights}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_same_seed_gives_the_weights_of_keras(name):
+    drawn = []
+    for namespace in (layers, keras.layers):
+        keras.utils.set_random_seed(11)
+        drawn.append(list(fresh(KINDS[name](namespace)).values()))
+    for ours, theirs in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("make", cells.ALL, ids=repr)
+def test_equations_start_as_the_layer_of_their_name(make):
+    kernel, recurrent, bias = fresh(layers.RNN(make(UNITS))).values()
+    gates = max(1, len(make.gates))
+    assert kernel.shape == (FEATURES, gates * UNITS)
+    limit = np.sqrt(6 / (FEATURES + gates * UNITS))  # Glorot and Bengio 2010
+    assert 0.8 * limit < np.abs(kernel).max() <= limit
+    np.testing.assert_allclose(recurrent @ recurrent.T, np.eye(UNITS), atol=1e-5)
+    expected = np.zeros(bias.shape)
+    if make is cells.lstm:
+        expected[UNITS : 2 * UNITS] = 1.0
+    np.testing.assert_array_equal(bias, expected)
+
+
+def test_fresh_equations_repeat_with_the_seed_alone():
+    drawn = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        drawn.append(list(fresh(layers.RNN(cells.gru(UNITS))).values()))
+    np.testing.assert_array_equal(drawn[0][0], drawn[1][0])
+    np.testing.assert_array_equal(drawn[0][1], drawn[1][1])
+    assert np.abs(drawn[0][0] - drawn[2][0]).max() > 0.01
+    assert np.abs(drawn[0][1] - drawn[2][1]).max() > 0.01
+
+
+@cell(
+    state="h",
+    gates=("a", "d"),
+    p=vector(gates=("a", "d"), initializer="ones", by_gate={"d": -2.0}),
+    q=vector(gates=("a", "d"), variable="p", by_gate={"a": 0.5}),
+    V=matrix("units", "units", initializer="identity"),
+    s=scalar(initializer=3.0),
+)
+def declared(x, h_prev, W, U, b, p, q, V, s):
+    """Weights of every kind."""
+    a = x @ W.a + h_prev @ U.a + b.a + p.a * h_prev + q.a
+    return a * s + x @ W.d + h_prev @ V + p.d + q.d + b.d + h_prev @ U.d
+
+
+def test_declared_initialisers_reach_their_weights():
+    found = fresh(layers.RNN(declared(2)))
+    found = {path.rsplit("/")[-1]: value for path, value in found.items()}
+    np.testing.assert_array_equal(found["p"], [[1, 1, -2, -2], [0.5, 0.5, 0, 0]])
+    np.testing.assert_array_equal(found["V"], np.eye(2))
+    assert found["s"] == 3.0
