@@ -237,7 +237,9 @@ def match(kind: str, shape: str, makers: dict, rounds: int) -> list[tuple]:
     peers = [n for n in times if "refrain" not in n]
     rows = []
     for name, seconds in times.items():
-        ratios = [f"{times[p] / seconds:.2f}" for p in peers] if name not in peers else []
+        ratios = (
+            [f"{times[p] / seconds:.2f}" for p in peers] if name not in peers else []
+        )
         blank = [""] * (len(peers) - len(ratios))
         rows.append((kind, shape, name, f"{1e3 * seconds:.2f}", *ratios, *blank))
     return rows
@@ -263,7 +265,9 @@ def main() -> None:
             rows += match(kind, shape, makers, arguments.rounds)
     print(machine())
     peers = [f"times {name}" for name in makers if "refrain" not in name]
-    print(table(("layer", "units x features x batch x steps", "who", "ms", *peers), rows))
+    print(
+        table(("layer", "units x features x batch x steps", "who", "ms", *peers), rows)
+    )
 
 
 if __name__ == "__main__":

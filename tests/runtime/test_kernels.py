@@ -14,7 +14,7 @@ from refrain.derive.through_time import gradient_through_time
 from refrain.functions import layer_norm, sigmoid, softmax, tanh
 from refrain.graph.dropout import with_dropout
 from refrain.graph.evaluate import run
-from refrain.runtime.driver import Request, kernel_for, step_graph
+from refrain.runtime.driver import Request, kernel_for, rows_a_thread, step_graph
 from tests.randoms import random_states, random_weights, unpacked
 
 
@@ -317,15 +317,18 @@ def test_nan_at_a_masked_step_leaves_no_trace(rng):
     assert np.array_equal(found[0]["last_h"], found[1]["last_h"])
 
 
-def test_threads_do_not_change_results(rng, monkeypatch):
-    sized = cells.gru(33)
+@pytest.mark.parametrize("make", [cells.lstm, cells.gru, normalised], ids=repr)
+def test_threads_do_not_change_results(make, rng, monkeypatch):
+    sized = make(33)
     variables = random_weights(sized, 5, rng)
     x, states = rng.normal(size=(13, 9, 5)), random_states(sized, 13, rng)
-    grad_y, grad_last = rng.normal(size=(13, 9, 33)), {"h": rng.normal(size=(13, 33))}
-    request = Request(sized, 5, training=True)
+    grad_y = rng.normal(size=(13, 9, 33))
+    grad_last = {s: rng.normal(size=(13, 33)) for s in states}
     found = []
-    for count in ("1", "2", "5"):
-        monkeypatch.setenv("REFRAIN_THREADS", count)
+    for count in (1, 2, 5):
+        monkeypatch.setenv("REFRAIN_THREADS", str(count))
+        # Another number of threads is also another tile.
+        request = Request(sized, 5, training=True, rows=rows_a_thread(13))
         found.append(kernel_results(request, x, states, variables, grad_y, grad_last))
     for name in ("y", "last_h", "grad_x", "grad_first_h", "grad_kernel", "grad_bias"):
         assert np.array_equal(found[0][name], found[1][name]), name

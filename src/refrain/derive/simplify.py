@@ -16,7 +16,7 @@ _FOLDED = ("add", "subtract", "multiply", "divide", "negative")
 
 
 def simplify(graph: Graph) -> Graph:
-    """Fold constants and drop additions of 0, products with 1 and double signs."""
+    """Fold constants, drop additions of 0, products with 1, double signs, divisions."""
     return rewrite(graph, simpler)
 
 
@@ -34,6 +34,10 @@ def simpler(node: Node, operands: tuple[Node, ...]) -> Node | None:
         return operands[0]
     if name == "multiply" and values[0] == 1.0:
         return operands[1]
+    by_number = name == "divide" and operands[0].shape and not operands[1].shape
+    if by_number and values[1] is None:
+        # One division for a sample instead of one for each unit.
+        return op("multiply", operands[0], op("divide", 1.0, operands[1]))
     return _unsigned(name, operands)
 
 

@@ -18,7 +18,7 @@ from refrain.plan.program import (
     Stage,
     Term,
 )
-from refrain.plan.stages import Level
+from refrain.plan.stages import ONE, Level
 
 PACKED, SCRATCH = "packed", "scratch"
 
@@ -67,9 +67,12 @@ class Layout:
 
     def add(self, level: Level) -> None:
         """Lay out one level as a stage; levels come in the order in which they run."""
-        width = self.sizes[level.size]
+        width = 1 if level.size == ONE else self.sizes[level.size]
         vectors = self._vectors(width, len(level.sums))
-        rows = self._rows(vectors, len(level.sums))
+        loops = self._loops(level, width, vectors)
+        # Accumulators that a loop does not add to need no register while it runs.
+        used = [len({term.sum_index for term in loop.terms}) for loop in loops]
+        rows = self._rows(vectors, max(used, default=0))
         reductions = tuple(
             Reduction(node, self.places[node.inputs[0]], self._spill(node))
             for node in level.reductions
@@ -81,7 +84,7 @@ class Layout:
             vectors,
             rows,
             reductions,
-            self._loops(level, width, vectors),
+            loops,
             tuple(found for _, found in level.sums.values()),
             tuple(level.body),
             (*stores, *((n, p) for n, p in spills if (n, p) not in stores)),

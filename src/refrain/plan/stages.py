@@ -1,8 +1,9 @@
 """Orders a step into levels, each of which becomes one sweep over samples and units.
 
 A product or a reduction needs all units of its operand, so it starts a new level;
-everything pointwise joins the level of what it reads last. Values that cross from one
-level to another are stored; truth values, numbers of a whole sample and functions of
+everything pointwise joins the level of what it reads last. At each depth reductions
+come first, then what follows from them for a sample as a whole, then what has units.
+Values that cross from one level to another are stored; truth values and functions of
 weights alone are computed again instead.
 """
 
@@ -18,6 +19,9 @@ from refrain.plan.fuse import PRODUCTS, find_sums
 from refrain.plan.program import Place, Sum
 
 REDUCTIONS = (OPS["sum"], OPS["mean"], OPS["max"])
+# Kinds of levels, in the order in which those of one depth run.
+REDUCE, NUMBERS, SWEEP = range(3)
+ONE = "one"  # the size of a sample's single number
 
 
 @dataclass
@@ -26,6 +30,7 @@ class Level:
 
     Attributes:
         depth: how many products or reductions lie before it.
+        kind: of `REDUCE`, `NUMBERS`, `SWEEP`.
         size: symbolic size that it sweeps, e.g. `units`.
         stores: values that leave the step, and where to.
         spills: values that later levels read.
@@ -35,6 +40,7 @@ class Level:
     """
 
     depth: int
+    kind: int
     size: str
     stores: dict[Node, list[Place]] = field(default_factory=dict)
     spills: dict[Node, None] = field(default_factory=dict)
@@ -68,22 +74,22 @@ class _Ordering:
         self.sums = find_sums(self.nodes, set(targets))
         self.depth = self._depths()
         self.again = self._computed_again(shared)
-        self.found: dict[tuple[int, str], Level] = {}
+        self.found: dict[tuple[int, int, str], Level] = {}
 
     def levels(self) -> list[Level]:
         for node, places in self.targets.items():
             self._level(node).stores[node] = list(places)
         for depth in reversed(range(max(self.depth.values(), default=0) + 1)):
-            # Filling a level asks for more of the levels before it, never of its own.
-            for level in [lv for lv in self.found.values() if lv.depth == depth]:
-                self._fill(level)
-        # A level that only reduces what earlier ones stored goes before its equals.
-        return sorted(
-            self.found.values(), key=lambda lv: (lv.depth, bool(lv.body or lv.sums))
-        )
+            for kind in (SWEEP, NUMBERS):
+                # Filling a level asks for more of the levels before it alone.
+                for level in list(self.found.values()):
+                    if (level.depth, level.kind) == (depth, kind):
+                        self._fill(level)
+        return sorted(self.found.values(), key=lambda lv: (lv.depth, lv.kind))
 
     def _level(self, node: Node) -> Level:
-        return self._at(self.depth.get(node, 0), node)
+        kind = SWEEP if node.shape else NUMBERS
+        return self._at(self.depth.get(node, 0), kind, node)
 
     def _depths(self) -> dict[Node, int]:
         depth: dict[Node, int] = {}
@@ -103,7 +109,7 @@ class _Ordering:
             if all(i in weights_alone for i in node.inputs):  # constants included
                 weights_alone.add(node)
                 again.add(node)
-            elif node.dtype == BOOL or (not node.shape and node.op not in REDUCTIONS):
+            elif node.dtype == BOOL:
                 again.add(node)
         return again
 
@@ -116,8 +122,9 @@ class _Ordering:
             seen.add(node)
             if node.op in REDUCTIONS:
                 self._store(node.inputs[0])
-                self._level_of_reduction(node).reductions[node] = None
-            elif self.depth[node] < level.depth and node not in self.again:
+                found = self._at(self.depth[node], REDUCE, node.inputs[0])
+                found.reductions[node] = None
+            elif self._comes_before(node, level):
                 self._store(node)
             elif node in self.sums:
                 level.sums[node] = self.sums[node]
@@ -136,13 +143,17 @@ class _Ordering:
         for node in [*level.stores, *level.spills]:
             visit(node)
 
-    def _level_of_reduction(self, node: Node) -> Level:
-        return self._at(self.depth[node], node.inputs[0])
+    def _comes_before(self, node: Node, level: Level) -> bool:
+        """Whether a level finds a value ready, instead of computing it."""
+        number = not node.shape and level.kind == SWEEP
+        earlier = number or self.depth[node] < level.depth
+        return earlier and node not in self.again
 
-    def _at(self, depth: int, node: Node) -> Level:
+    def _at(self, depth: int, kind: int, node: Node) -> Level:
         """The level at a depth that sweeps what a node is as wide as."""
-        size = node.shape[0] if node.shape else "units"
-        return self.found.setdefault((depth, size), Level(depth, size))
+        size = node.shape[0] if node.shape else ONE
+        key = (depth, kind, size)
+        return self.found.setdefault(key, Level(*key))
 
     def _store(self, node: Node) -> None:
         if node not in self.known:

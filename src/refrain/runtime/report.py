@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -45,27 +45,46 @@ def measure(kernel: Kernel, batch: int, timesteps: int) -> dict[str, float]:
         batch: number of samples.
         timesteps: number of steps.
     """
-    rng = np.random.default_rng(0)
-    dtype = np.dtype(kernel.target.dtype)
-    shared: dict[str, np.ndarray] = {}
     found: dict[str, float] = {}
-    for name, native in programs_of(kernel):
-        arrays = []
-        for buffer in native.program.buffers:
-            key = buffer.name if buffer.name not in _OWN else f"{name} {buffer.name}"
-            if key not in shared:
-                shape = native.shape(buffer, batch, timesteps)
-                shared[key] = _numbers(buffer, shape, rng).astype(dtype)
-            arrays.append(shared[key])
-        addresses = [array.ctypes.data for array in arrays]
+    programs = dict(programs_of(kernel))
+    for name, run in rehearsals(kernel, batch, timesteps).items():
         taken = []
         for _ in range(ROUNDS + 1):
             start = time.perf_counter()
-            run_native(native, addresses, batch, timesteps)
+            run()
             taken.append(time.perf_counter() - start)
-        work = 2 * multiply_adds(native.program) * batch * timesteps
+        work = 2 * multiply_adds(programs[name].program) * batch * timesteps
         found[name] = work / float(np.median(taken[1:])) / 1e9
     return found
+
+
+def rehearsals(
+    kernel: Kernel, batch: int, timesteps: int
+) -> dict[str, Callable[[], None]]:
+    """For each program a function that runs it on random numbers, by name."""
+    rng = np.random.default_rng(0)
+    dtype = np.dtype(kernel.target.dtype)
+    shared: dict[str, np.ndarray] = {}
+
+    def array(name: str, native: Native, buffer: Buffer) -> np.ndarray:
+        key = buffer.name if buffer.name not in _OWN else f"{name} {buffer.name}"
+        if key not in shared:
+            shape = native.shape(buffer, batch, timesteps)
+            shared[key] = _numbers(buffer, shape, rng).astype(dtype)
+        return shared[key]
+
+    def rehearsal(native: Native, arrays: list[np.ndarray]) -> Callable[[], None]:
+        # The arrays live as long as this function does.
+        return lambda: run_native(
+            native, [a.ctypes.data for a in arrays], batch, timesteps
+        )
+
+    return {
+        name: rehearsal(
+            native, [array(name, native, b) for b in native.program.buffers]
+        )
+        for name, native in programs_of(kernel)
+    }
 
 
 # Buffers that each program has for itself.

@@ -79,10 +79,14 @@ class Lanes:
         return self.like(limit).where(self < limit, self)
 
     def multiply_add(self, factor: Lanes | float, term: Lanes | float) -> Lanes:
-        """`self * factor + term`, rounded once."""
+        """`self * factor + term`, rounded once where the processor can."""
         return self._new(
             self.code.multiply_add(self.value, self._ir(factor), self._ir(term))
         )
+
+    def fused_multiply_add(self, factor: float, term: Lanes) -> Lanes:
+        """`self * factor + term`, rounded once on every processor, at any cost."""
+        return self._intrinsic("fma", self, self.like(factor), term)
 
     def polynomial(self, coefficients: Mapping[str, Sequence[float]]) -> Lanes:
         """A polynomial of these lanes, chosen by dtype; the constant term is first."""

@@ -16,9 +16,6 @@ from refrain.emit.llvm.lanes import Lanes
 Rule = Callable[..., Lanes | ir.Value]
 RULES: dict[str, Rule] = {}
 
-# A product may round together with the sum that it enters, as in f * c + i * g.
-_CONTRACT = ("contract",)
-
 
 def emits(name: str) -> Callable[[Rule], Rule]:
     """Make a function the rule of primitive `name`."""
@@ -47,24 +44,12 @@ for _name in ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "sin", "
 RULES["sqrt"] = Lanes.sqrt
 RULES["abs"] = Lanes.__abs__
 RULES["negative"] = Lanes.__neg__
+RULES["add"] = Lanes.__add__
+RULES["subtract"] = Lanes.__sub__
+RULES["multiply"] = Lanes.__mul__
 RULES["divide"] = Lanes.__truediv__
 RULES["greater"] = Lanes.__gt__
 RULES["equal"] = Lanes.equals
-
-
-@emits("add")
-def _add(a: Lanes, b: Lanes) -> ir.Value:
-    return a.code.b.fadd(a.value, b.value, flags=_CONTRACT)
-
-
-@emits("subtract")
-def _subtract(a: Lanes, b: Lanes) -> ir.Value:
-    return a.code.b.fsub(a.value, b.value, flags=_CONTRACT)
-
-
-@emits("multiply")
-def _multiply(a: Lanes, b: Lanes) -> ir.Value:
-    return a.code.b.fmul(a.value, b.value, flags=_CONTRACT)
 
 
 @emits("maximum")

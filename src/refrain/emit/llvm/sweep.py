@@ -8,7 +8,7 @@ slices, each for several tiles, whose accumulators wait in memory.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from refrain.plan.layout import PACKED
 from refrain.plan.program import Loop, Place, Reduction, Stage
 
 SLICE = 24 << 10
-TOGETHER = 8  # tiles that read a slice one after the other
+TOGETHER = 8  # tiles that read a slice one after the other; sums side by side
 
 
 class Sweep:
@@ -39,8 +39,8 @@ class Sweep:
         code, stage = self.code, self.stage
         if stage.reductions:
             with code.loop(self.first, self.end) as sample:
-                for reduction in stage.reductions:
-                    self._reduce(reduction, sample)
+                for k in range(0, len(stage.reductions), TOGETHER):
+                    self._reduce(stage.reductions[k : k + TOGETHER], sample)
         if not stage.stores:
             return
         weights = sum(loop.length * len(loop.terms) for loop in stage.loops)
@@ -177,21 +177,32 @@ class Sweep:
 
     # -- reductions ------------------------------------------------------------------
 
-    def _reduce(self, reduction: Reduction, sample: ir.Value) -> None:
-        code, place, kind = self.code, reduction.operand, reduction.node.op.name
-        operand = self.time_loop.row(place, sample)
-        combine = code.b.fadd if kind != "max" else self._larger
-        start = code.constant(0.0 if kind != "max" else float("-inf"))
-        with code.fold(0, place.width, [start], code.lanes) as (unit, (so_far,), ends):
-            vector = code.load_vector(code.at(operand, unit))
-            mask = code.tail_mask(unit, place.width)
-            if mask is not None:
-                vector = code.b.select(mask, vector, start)
-            ends.append(combine(so_far, vector))
-        value = code.across(ends[0], combine)
-        if kind == "mean":
-            value = code.b.fmul(value, ir.Constant(code.number, 1.0 / place.width))
-        code.store(value, self.time_loop.row(reduction.result, sample))
+    def _reduce(self, reductions: Sequence[Reduction], sample: ir.Value) -> None:
+        """Reduce values of one width side by side; alone, each waits for its sums."""
+        code, width = self.code, reductions[0].operand.width
+        rows = [self.time_loop.row(r.operand, sample) for r in reductions]
+        combines = [self._combine(r.node.op.name) for r in reductions]
+        starts = [
+            code.constant(float("-inf") if r.node.op.name == "max" else 0.0)
+            for r in reductions
+        ]
+        with code.fold(0, width, starts, code.lanes) as (unit, so_far, ends):
+            mask = code.tail_mask(unit, width)
+            for row, combine, start, total in zip(
+                rows, combines, starts, so_far, strict=True
+            ):
+                vector = code.load_vector(code.at(row, unit))
+                if mask is not None:
+                    vector = code.b.select(mask, vector, start)
+                ends.append(combine(total, vector))
+        for reduction, combine, end in zip(reductions, combines, ends, strict=True):
+            value = code.across(end, combine)
+            if reduction.node.op.name == "mean":
+                value = code.b.fmul(value, ir.Constant(code.number, 1.0 / width))
+            code.store(value, self.time_loop.row(reduction.result, sample))
+
+    def _combine(self, name: str) -> Callable:
+        return self._larger if name == "max" else self.code.b.fadd
 
     def _larger(self, a: ir.Value, b: ir.Value) -> ir.Value:
         keep = self.code.b.fcmp_unordered("uno", a, a)  # not a number stays

@@ -6,6 +6,7 @@ sample, such as a bias, is read once for all samples of the tile.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from llvmlite import ir
@@ -39,6 +40,7 @@ class Tile:
         self.inside = {*stage.body, *self.sums}
         self.known: dict[tuple, ir.Value] = {}
         self.alike = self._alike()
+        self.joined = self._joined()
 
     def store(self, row: int, vector: int) -> None:
         """Compute and store everything that the stage stores."""
@@ -74,8 +76,23 @@ class Tile:
             return self.value(node.inputs[0], row, vector)
         if node.op is OPS["size"]:
             return code.constant(self.loop.program.sizes[node.inputs[0].shape[0]])
+        if node in self.joined:
+            return self._multiply_add(node, row, vector)
         operands = [self.value(i, row, vector) for i in node.inputs]
         return emit(code, node.op.name, operands)
+
+    def _multiply_add(self, node: Node, row: int, vector: int) -> ir.Value:
+        """A sum or difference with a product in it, rounded once."""
+        product = self.joined[node]
+        a, b = (self.value(i, row, vector) for i in product.inputs)
+        left, right = node.inputs
+        other = self.value(left if product is right else right, row, vector)
+        if node.op is OPS["subtract"]:
+            if product is right:
+                a = self.code.b.fneg(a)
+            else:
+                other = self.code.b.fneg(other)
+        return self.code.multiply_add(a, b, other)
 
     def _load(self, node: Node, row: int, vector: int) -> ir.Value:
         code = self.code
@@ -109,6 +126,26 @@ class Tile:
             mask = None if padded else self.code.tail_mask(unit, width)
             self.known[key] = (unit, mask)
         return self.known[key]
+
+    def _joined(self) -> dict[Node, Node]:
+        """Sums and differences by the product that joins them, as in f * c + i * g.
+
+        Which products join is settled here: LLVM might choose otherwise for another
+        row of a tile, and a sample's row depends on the number of threads.
+        """
+        read = [i for node in self.stage.body for i in node.inputs]
+        read += [other for found in self.stage.sums for other in found.others]
+        uses = Counter([*read, *(node for node, _ in self.stage.stores)])
+        joined = {}
+        for node in self.stage.body:
+            if node.op not in (OPS["add"], OPS["subtract"]):
+                continue
+            for operand in reversed(node.inputs):
+                inside = operand in self.inside and operand not in self.sums
+                if inside and operand.op is OPS["multiply"] and uses[operand] == 1:
+                    joined[node] = operand
+                    break
+        return joined
 
     def _alike(self) -> set[Node]:
         """Nodes with one value for all samples: weights, and functions of them."""

