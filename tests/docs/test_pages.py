@@ -23,11 +23,11 @@ def name_of(file: Path) -> str:
 
 def run(command, folder: Path, **options) -> subprocess.CompletedProcess:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = {**os.environ, "PATH": path, "COLUMNS": "80"}
+    settings = {"PATH": path, "COLUMNS": "80", "KERAS_BACKEND": "jax"}
     return subprocess.run(
         command,
         cwd=folder,
-        env=environment,
+        env={**os.environ, **settings},
         stdout=subprocess.PIPE,
         text=True,
         **options,
