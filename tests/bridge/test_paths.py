@@ -67,8 +67,7 @@ def test_nan_at_masked_steps_leaves_no_trace(rng):
         assert np.array_equal(value, found[1][name]), name
 
 
-@pytest.mark.parametrize("sequence", [True, False])
-@pytest.mark.parametrize("against_time", [True, False])
+@pytest.mark.parametrize(("sequence", "against_time"), [(True, False), (False, True)])
 def test_both_paths_mean_the_same(sequence, against_time, rng, monkeypatch):
     run = Run(sequence, against_time, zero_output_for_mask=False, unroll=False)
     point = random_point(MASKED, rng)

@@ -21,6 +21,8 @@ from refrain.bridge.programs import (
 from refrain.runtime.driver import Native, Request
 from refrain.runtime.threads import run_native
 
+Empty = Callable[[tuple[int, ...], np.dtype[Any]], np.ndarray]
+
 
 def serves(dtype: str) -> str | None:
     """None where kernels can run; else why not."""
@@ -59,12 +61,12 @@ def recurrent(
 
 
 def call_by_name(
-    native: Native, given: Mapping[str, np.ndarray]
+    native: Native, given: Mapping[str, np.ndarray], empty: Empty | None = None
 ) -> dict[str, np.ndarray]:
     """Run one program on arrays of one dtype by buffer name."""
     first = given[native.program.inputs[0].name]
     batch, timesteps = first.shape[:2]
-    return call(native, given, batch, timesteps, first.dtype)
+    return call(native, given, batch, timesteps, first.dtype, empty)
 
 
 def call(
@@ -73,9 +75,14 @@ def call(
     batch: int,
     timesteps: int,
     dtype: np.dtype[Any],
+    empty: Empty | None = None,
 ) -> dict[str, np.ndarray]:
-    """Run one program on arrays by buffer name; what is not given starts at zero."""
+    """Run one program on arrays by buffer name; what is not given starts at zero.
+
+    `empty` makes the arrays of the results, `numpy.empty` if nothing else does.
+    """
     program = native.program
+    empty = empty or np.empty
     arrays = [
         np.ascontiguousarray(given[b.name], dtype)
         if b.name in given
@@ -83,9 +90,7 @@ def call(
         for b in program.inputs
     ]
     native.check(arrays, batch, timesteps)
-    results = [
-        np.empty(native.shape(b, batch, timesteps), dtype) for b in program.outputs
-    ]
+    results = [empty(native.shape(b, batch, timesteps), dtype) for b in program.outputs]
     addresses = [a.ctypes.data for a in (*arrays, *results)]
     run_native(native, addresses, batch, timesteps)
     return dict(zip((b.name for b in program.outputs), results, strict=True))
