@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-os.environ.setdefault("KERAS_BACKEND", "jax")  # before anything imports Keras
+# Before anything imports Keras or makes a kernel.
+os.environ.setdefault("KERAS_BACKEND", "jax")
+KERNELS = Path(__file__).parent.parent / ".pytest_cache" / "kernels"
+os.environ.setdefault("REFRAIN_CACHE", str(KERNELS))
 
 
 def pytest_addoption(parser):

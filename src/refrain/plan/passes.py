@@ -160,38 +160,57 @@ def _forward(task, entering, inputs, shared, tape, after, history, saved) -> Pro
 
 
 def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gathering]:
-    gradient = task.gradient
+    """The gradient's program, and what gathers weight gradients from its streams."""
+    products, sums = weight_gradients(task.gradient, task.parts)
+    rights = [*(outer.right for outer, _ in products), *(node for node, _ in sums)]
+    streams, width = slots(
+        list(dict.fromkeys(rights)), task.sizes, task.machine, "streams"
+    )
+    stream = Buffer("streams", SEQUENCE, width)
+    work = tuple(
+        WeightProduct(
+            readable[outer.left],
+            streams[outer.right],
+            part,
+            None if outer.scale is None else readable[outer.scale],
+        )
+        for outer, part in products
+    )
+    places = [place for w in work for place in (w.left, w.scale) if place]
+    named = {MASK, *(place.buffer for place in places)}
+    gathering = Gathering(
+        f"{task.graph.name} weights",
+        inputs=(stream, history, *(b for b in inputs if b.name in named)),
+        outputs=tuple(replace(b, name=f"grad_{b.name}") for b in _variables(task)),
+        products=work,
+        sums=tuple(WeightSum(streams[node], part) for node, part in sums),
+    )
+    program = _gradient_program(
+        task, inputs, shared, readable, history, streams, stream
+    )
+    return program, gathering
+
+
+def _gradient_program(
+    task, inputs, shared, readable, history, streams, stream
+) -> Program:
+    gradient, features = task.gradient, task.sizes["features"]
     carried = {s: gradient.leaves[f"grad_{s}"] for s in task.states}
-    carry, carry_width = slots(
-        list(carried.values()), task.sizes, task.machine, "carry"
-    )
-    targets: dict[Node, list[Place]] = {}
-    for s in task.states:
-        node = gradient.results[f"grad_{s}_prev"]
-        targets.setdefault(node, []).append(carry[carried[s]])
-    features = task.sizes["features"]
-    targets.setdefault(gradient.results["grad_x"], []).append(
-        Place("grad_x", 0, features)
-    )
+    carry, width = slots(list(carried.values()), task.sizes, task.machine, "carry")
+    targets: dict[Node, list[Place]] = {node: [p] for node, p in streams.items()}
+    stored = {f"grad_{s}_prev": carry[carried[s]] for s in task.states}
+    stored["grad_x"] = Place("grad_x", 0, features)
+    for name, place in stored.items():
+        targets.setdefault(gradient.results[name], []).append(place)
     available = readable | {n: replace(p, shift=1) for n, p in carry.items()}
     arriving = _samples(task, "grad_last_")
     if task.sequence:
         node = gradient.leaves["grad_output"]
-        width = task.sizes[node.shape[0]]
-        available[node] = Place("grad_y", 0, width)
-        arriving = (Buffer("grad_y", SEQUENCE, width), *arriving)
-
-    products, sums = weight_gradients(gradient, task.parts)
-    rights = [*(outer.right for outer, _ in products), *(node for node, _ in sums)]
-    streamed = list(dict.fromkeys(rights))
-    streams, streams_width = slots(streamed, task.sizes, task.machine, "streams")
-    for node in streamed:
-        targets.setdefault(node, []).insert(0, streams[node])
-    spilled = {n: streams[n] for n in streamed}
-    places = available | spilled
-    layout = _lay_out(task, gradient, targets, available, shared, places)
-    stream = Buffer("streams", SEQUENCE, streams_width)
-    program = Program(
+        available[node] = Place("grad_y", 0, task.sizes[node.shape[0]])
+        arriving = (Buffer("grad_y", SEQUENCE, available[node].width), *arriving)
+    layout = _lay_out(task, gradient, targets, available, shared, available | streams)
+    enter = [(s, replace(carry[carried[s]], shift=1)) for s in task.states]
+    return Program(
         f"{task.graph.name} backward",
         task.sizes,
         backward=True,
@@ -200,36 +219,14 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
             Buffer("grad_x", SEQUENCE, features, task.against_time),
             *_samples(task, "grad_first_"),
             stream,
-            Buffer("carry", CARRY, carry_width),
+            Buffer("carry", CARRY, width),
             *layout.buffers(),
         ),
         places=layout.places,
-        first=tuple(
-            Copy(f"grad_last_{s}", replace(carry[carried[s]], shift=1))
-            for s in task.states
-        ),
+        first=tuple(Copy(f"grad_last_{s}", place) for s, place in enter),
         last=tuple(Copy(f"grad_first_{s}", carry[carried[s]]) for s in task.states),
         stages=tuple(layout.stages),
     )
-    work = [
-        WeightProduct(
-            readable[outer.left],
-            streams[outer.right],
-            part,
-            None if outer.scale is None else readable[outer.scale],
-        )
-        for outer, part in products
-    ]
-    places = [place for w in work for place in (w.left, w.scale) if place]
-    named = {MASK, *(place.buffer for place in places)}
-    gathering = Gathering(
-        f"{task.graph.name} weights",
-        inputs=(stream, history, *(b for b in inputs if b.name in named)),
-        outputs=tuple(replace(b, name=f"grad_{b.name}") for b in _variables(task)),
-        products=tuple(work),
-        sums=tuple(WeightSum(streams[g], p) for g, p in sums),
-    )
-    return program, gathering
 
 
 def _lay_out(task, graph, targets, available, shared, places) -> Layout:

@@ -2,7 +2,8 @@
 
 One file a kernel, in a folder that nobody else may write to. A file is machine code,
 so it is used only if it is whole and lies in such a folder; anything else is compiled
-anew. `REFRAIN_CACHE` names another folder; `REFRAIN_CACHE=off` does without.
+anew. A folder that cannot be written to is read. `REFRAIN_CACHE` names another folder;
+`REFRAIN_CACHE=off` does without.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import refrain
 
 _MAGIC = b"refrain kernel 1\n"
 _DIGEST = hashlib.sha256().digest_size
+_UNFINISHED = "new-"
 
 
 def key(*parts: str) -> str:
@@ -37,12 +39,13 @@ def folder() -> Path | None:
         return None
     if chosen:
         return Path(chosen)
+    home = Path(os.path.expanduser("~"))  # "~" itself where nobody knows the home
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = home / "Library" / "Caches"
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        base = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return base / "refrain"
 
 
@@ -55,7 +58,8 @@ def status() -> str:
         return f"not used: {reason}"
     files = entries()
     size = sum(f.stat().st_size for f in files) / 1e6
-    return f"{place}: {len(files)} kernels, {size:.1f} MB"
+    more = "" if os.access(place, os.W_OK) else "; it cannot be written to"
+    return f"{place}: {len(files)} kernels, {size:.1f} MB{more}"
 
 
 def load(name: str) -> bytes | None:
@@ -82,7 +86,7 @@ def store(name: str, code: bytes) -> None:
     digest = hashlib.sha256(name.encode() + code).digest()
     temporary = None
     try:
-        handle, temporary = tempfile.mkstemp(dir=place, prefix="new-")
+        handle, temporary = tempfile.mkstemp(dir=place, prefix=_UNFINISHED)
         with os.fdopen(handle, "wb") as file:
             file.write(_MAGIC + digest + code)
             file.flush()
@@ -103,13 +107,17 @@ def entries() -> list[Path]:
 def clear() -> int:
     """Remove every kernel; return how many there were."""
     files = entries()
-    for file in files:
+    place = folder()
+    unfinished = place.glob(f"{_UNFINISHED}*") if place else ()
+    for file in (*files, *unfinished):
         file.unlink(missing_ok=True)
     return len(files)
 
 
 def _refusal(place: Path) -> str | None:
     """Why a folder cannot be trusted with machine code; None if it can."""
+    if place.parts[:1] == ("~",):
+        return "the home folder is not known"
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = place.stat()
@@ -121,4 +129,4 @@ def _refusal(place: Path) -> str | None:
         return f"{place} belongs to another user"
     if stat.S_IMODE(found.st_mode) & 0o022:
         return f"others may write to {place}"
-    return None if os.access(place, os.W_OK) else f"{place} cannot be written to"
+    return None

@@ -309,7 +309,7 @@ def _thread_limit() -> int:
     """`REFRAIN_THREADS`; 0 where it is not set, which means no limit."""
     text = os.environ.get("REFRAIN_THREADS", "0")
     if not text.isdigit():
-        raise ValueError(
+        raise KernelError(
             f"REFRAIN_THREADS: expected a number of threads, received {text!r}"
         )
     return int(text)
