@@ -38,7 +38,7 @@ def folder() -> Path | None:
     if chosen == "off":
         return None
     if chosen:
-        return Path(chosen)
+        return Path(os.path.expanduser(chosen))
     home = Path(os.path.expanduser("~"))  # "~" itself where nobody knows the home
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
