@@ -100,6 +100,13 @@ def test_keras_may_ask_for_shapes_alone(layer, x):
     assert Tagger()(keras.Input((6, 3))).shape == (None, 6, 3)
 
 
+def test_exported_programs_run_without_refrain(layer, x, monkeypatch):
+    monkeypatch.delenv("REFRAIN_KERNELS")
+    with torch.no_grad():
+        exported = torch.export.export(layer, (x,))
+        torch.testing.assert_close(exported.module()(x), layer(x))
+
+
 def test_a_copy_of_a_model_computes_the_same(x):
     model = keras.Sequential([keras.Input((6, 3)), layers.GRU(5)])
     expected = model(x)

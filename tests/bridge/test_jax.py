@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from refrain import layers
+from refrain.bridge import jax as bridge
 from refrain.errors import KernelError
 
 BATCH, STEPS, FEATURES = 4, 6, 3
@@ -65,6 +66,12 @@ def test_one_program_runs_kernels_on_cpu_and_the_scan_elsewhere(
     text = traced.lower(lowering_platforms=(platform,)).as_text()
     assert ("refrain_" in text) == kernel
     assert ("stablehlo.while" in text) == scan
+
+
+def test_kernels_serve_whichever_way_the_cpu_is_chosen():
+    for device in ("cpu", jax.devices("cpu")[0]):
+        with jax.default_device(device):
+            assert bridge.serves("float32") is None
 
 
 def test_a_program_for_two_platforms_holds_both(loss, weights, x):

@@ -26,6 +26,8 @@ def serves(dtype: str) -> str | None:
     device = torch.get_default_device().type
     if device != "cpu":
         return f"torch's default device is {device}, kernels are for cpu"
+    if torch.compiler.is_exporting():
+        return "an exported program has to run without refrain"
     return serves_dtype(dtype)
 
 
