@@ -8,119 +8,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import linecache
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
+from refrain.cells.weights import BIAS, USUAL, Variable, Weight
 from refrain.errors import CellError, CellShapeError
 from refrain.graph.functions import ACTIVATIONS
 from refrain.graph.graph import Graph
-from refrain.graph.node import Shape
+from refrain.graph.node import Origin
 from refrain.graph.trace import trace
-
-BIAS = "bias"
-
-
-@dataclass(frozen=True)
-class Weight:
-    """Declaration of one weight argument of a cell's equations.
-
-    Attributes:
-        shape: symbolic shape of one gate's part, e.g. ("features", "units").
-        variable: the Keras variable that holds it. Weights of one variable are
-            stacked along a new first axis.
-        gates: the gates that have a part, packed side by side along the last axis in
-            this order; empty for a weight of one part.
-        initializer: name of a Keras initialiser, or a constant; for the whole
-            variable.
-        by_gate: other initialisers for single gates.
-        when: name of an option without which the weight does not exist.
-    """
-
-    shape: Shape
-    variable: str
-    gates: tuple[str, ...] = ()
-    initializer: str | float = "glorot_uniform"
-    by_gate: Mapping[str, str | float] = field(default_factory=dict)
-    when: str | None = None
-
-    def __post_init__(self):
-        unknown = set(self.by_gate) - set(self.gates)
-        if unknown:
-            raise CellError(
-                f"by_gate: {', '.join(sorted(unknown))} is no gate of this weight; "
-                f"expected among {', '.join(self.gates) or 'none'}"
-            )
-
-    @property
-    def parts(self) -> int:
-        """How many parts lie side by side along the last axis."""
-        return max(1, len(self.gates))
-
-    def packed_shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """The shape in numbers, all parts side by side."""
-        shape = tuple(sizes[s] for s in self.shape)
-        if not shape:
-            return (self.parts,) if self.gates else ()
-        return (*shape[:-1], shape[-1] * self.parts)
-
-
-def matrix(rows="features", columns="units", variable="", **declaration) -> Weight:
-    """Declare a matrix, used as `vector @ matrix`."""
-    return Weight((rows, columns), variable, **declaration)
-
-
-def vector(size="units", variable="", initializer="zeros", **declaration) -> Weight:
-    """Declare a vector with one number a unit, e.g. a peephole or a bias."""
-    return Weight((size,), variable, initializer=initializer, **declaration)
-
-
-def scalar(variable="", initializer="zeros", **declaration) -> Weight:
-    """Declare one trained number."""
-    return Weight((), variable, initializer=initializer, **declaration)
-
-
-_USUAL = {
-    "W": matrix("features", "units", "kernel"),
-    "U": matrix("units", "units", "recurrent_kernel", initializer="orthogonal"),
-    "b": vector("units", BIAS),
-}
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One array of a cell as Keras stores it: one or more weights, packed.
-
-    Attributes:
-        name: `kernel`, `recurrent_kernel`, `bias`, ...
-        weights: the weights that it holds by argument name; several are stacked.
-        shape: its shape in numbers.
-    """
-
-    name: str
-    weights: Mapping[str, Weight]
-    shape: tuple[int, ...]
-
-    def unpack(self, array: Any) -> dict[str, Any]:
-        """Views of `array`, one a leaf of the graph (`W.i`)."""
-        if tuple(array.shape) != self.shape:
-            raise CellShapeError(
-                f"{self.name}: expected shape {self.shape}, received "
-                f"{tuple(array.shape)}.\n  Hint: gates are packed side by side along "
-                "the last axis, as Keras packs them."
-            )
-        parts: dict[str, Any] = {}
-        for row, (argument, weight) in enumerate(self.weights.items()):
-            block = array[row] if len(self.weights) > 1 else array
-            if not weight.gates:
-                parts[argument] = block
-                continue
-            width = block.shape[-1] // weight.parts
-            for k, gate in enumerate(weight.gates):
-                part = block[..., k * width : (k + 1) * width]
-                parts[f"{argument}.{gate}"] = part
-        return parts
 
 
 class Cell:
@@ -158,6 +57,11 @@ class Cell:
         signature = inspect.signature(equations).parameters.values()
         keywords = [p for p in signature if p.kind == p.KEYWORD_ONLY]
         self.options = {p.name: p.default for p in keywords}
+        if inspect.Parameter.empty in self.options.values():
+            raise self._mistake(
+                "an option has no default",
+                "Expected a default for each, e.g. *, activation=tanh.",
+            )
         arguments = [p.name for p in signature if p.kind != p.KEYWORD_ONLY]
         self.weights = self._declare(arguments, weights)
         functools.update_wrapper(self, equations)
@@ -221,6 +125,11 @@ class Cell:
         for name, default in self.options.items():
             if callable(default) and not callable(chosen[name]):
                 chosen[name] = find_activation(chosen[name])
+            if not isinstance(chosen[name], Hashable):
+                raise CellError(
+                    f"{self.name}: expected {name} to be a number, a name or a "
+                    f"function, received {chosen[name]!r}"
+                )
         return chosen
 
     def variables(
@@ -249,45 +158,55 @@ class Cell:
     ) -> dict[str, Weight]:
         entering = ["x", *(f"{s}_prev" for s in self.states)]
         if arguments[: len(entering)] != entering:
-            raise CellError(
-                f"{self.name}: the arguments start with ({', '.join(arguments)}).\n"
-                f"  Expected ({', '.join(entering)}, ...): the input, then the "
-                "previous value of each state."
+            raise self._mistake(
+                f"the arguments start with ({', '.join(arguments)})",
+                f"Expected ({', '.join(entering)}, ...): the input, then the previous "
+                "value of each state.",
             )
         weights: dict[str, Weight] = {}
         for name in arguments[len(entering) :]:
             if name in declared:
                 weight = declared[name]
-            elif name in _USUAL:
-                weight = replace(_USUAL[name], gates=self.gates)
+            elif name in USUAL:
+                weight = replace(USUAL[name], gates=self.gates)
             else:
-                raise CellError(
-                    f"{self.name}: the argument {name} is not declared.\n"
-                    f"  Expected W, U, b, or a declaration: "
-                    f"@cell(..., {name}=vector()), matrix() or scalar()."
+                raise self._mistake(
+                    f"the argument {name} is not declared",
+                    "Expected W, U, b, or a declaration: "
+                    f"@cell(..., {name}=vector()), matrix() or scalar().",
                 )
             self._check(name, weight)
             weights[name] = replace(weight, variable=weight.variable or name)
         unused = set(declared) - set(weights)
         if unused:
-            raise CellError(
-                f"{self.name}: {', '.join(sorted(unused))} declared, but no argument "
-                "of the equations"
+            names = ", ".join(sorted(unused))
+            raise self._mistake(
+                f"{names} declared, but no argument of the equations",
+                f"Expected {names} among the arguments, or no declaration.",
             )
         self._check_stacked(weights)
         return weights
 
     def _check(self, name: str, weight: Weight) -> None:
         if not isinstance(weight, Weight):
-            raise CellError(
-                f"{self.name}: expected {name} to be declared with matrix(), vector() "
-                f"or scalar(), received {weight!r}"
+            raise self._mistake(
+                f"{name} is declared as {weight!r}",
+                "Expected matrix(), vector() or scalar().",
             )
         if weight.when is not None and weight.when not in self.options:
-            raise CellError(
-                f"{self.name}: {name} exists when={weight.when!r}, which is no option; "
-                f"expected among {', '.join(self.options) or 'none'}"
+            raise self._mistake(
+                f"{name} exists when={weight.when!r}, which is no option",
+                f"Expected one of the options: {', '.join(self.options) or 'none'}.",
             )
+
+    def _mistake(self, what: str, instead: str) -> CellError:
+        """An error about the line of the function's arguments."""
+        code = self.equations.__code__
+        line = code.co_firstlineno  # of a decorator, if there is one
+        lines = linecache.getlines(code.co_filename)[line - 1 :]
+        above = (k for k, text in enumerate(lines) if text.lstrip().startswith("def "))
+        quoted = Origin(code.co_filename, line + next(above, 0)).quote()
+        return CellError(f"{self.name}: {what}.\n{quoted}\n  {instead}")
 
     def _check_stacked(self, weights: Mapping[str, Weight]) -> None:
         first: dict[str, tuple[str, Weight]] = {}
@@ -357,6 +276,11 @@ def cell(
         ...     n = tanh(x @ W.n + (f * h_prev) @ U.n + b.n)
         ...     return (1 - f) * h_prev + f * n
     """
+    if callable(state):
+        raise CellError(
+            f"{getattr(state, '__name__', 'cell')}: expected the names of the states.\n"
+            '  Hint: write @cell(state="h") above the equations.'
+        )
     return lambda equations: Cell(equations, state, gates, output, **weights)
 
 

@@ -1,6 +1,7 @@
 """Gated recurrent unit, in both forms."""
 
-from refrain.cells.define import cell, vector
+from refrain.cells.define import cell
+from refrain.cells.weights import vector
 from refrain.graph.functions import sigmoid, tanh
 
 GATES = ("z", "r", "n")

@@ -1,6 +1,7 @@
 """Long short-term memory."""
 
-from refrain.cells.define import cell, vector
+from refrain.cells.define import cell
+from refrain.cells.weights import vector
 from refrain.graph.functions import sigmoid, tanh
 
 

@@ -197,9 +197,10 @@ def _new_state(name: str, old: Node, new: Node, end: Origin) -> Node:
     if new.shape == ():
         return op("broadcast", new, old)
     if new.shape != old.shape:
+        origin = end if new.op is OPS["leaf"] else new.origin
         raise CellShapeError(
             f"{name}: state {state} has shape {old.shape} and its update "
-            f"{new.shape}.\n{new.origin.quote()}\n"
+            f"{new.shape}.\n{origin.quote()}\n"
             f"  Expected an update of shape {old.shape}."
         )
     return new
