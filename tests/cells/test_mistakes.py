@@ -311,7 +311,7 @@ def test_a_decorator_without_states():
 
 
 def test_gates_that_are_none():
-    with pytest.raises(CellError, match="z is no gate of this weight; expected among i"):
+    with pytest.raises(CellError, match="z is no gate of this weight; expected among"):
         vector(gates=("i", "f"), by_gate={"z": "ones"})
 
 
