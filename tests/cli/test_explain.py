@@ -160,3 +160,11 @@ def test_a_damaged_model_is_refused(refused, tmp_path):
         for name, data in content.items():
             parts.writestr(name, data)
     assert "model.keras cannot be loaded: " in refused("explain", file)
+
+
+def test_details_show_the_plan(refrain, tmp_path):
+    file = saved(tmp_path, layers.GRU(3, name="gru"))
+    ended = refrain("explain", file, "--details")
+    assert ended.code == 0, ended.err
+    assert "program gru forward" in ended.out
+    assert "GFLOP/s" in ended.out

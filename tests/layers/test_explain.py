@@ -1,5 +1,7 @@
 """A layer says which path runs it, and why."""
 
+import re
+
 import keras
 import pytest
 
@@ -53,3 +55,19 @@ def test_keras_own_layers_are_told_apart():
         f"forward_conv: Keras's own layer on {keras.backend.backend()}, not one of "
         "refrain's"
     )
+
+
+def test_details_tell_the_plan_and_the_measured_speed_of_every_cell():
+    layer = layers.RNN([mgu(3), layers.LSTMCell(2)], name="two")
+    assert layer.explain(details=True) == layer.explain(), "not built yet"
+    layer.build((None, None, 4))
+    first, *rest = layer.explain(details=True).splitlines()
+    assert first == layer.explain()
+    told = "\n".join(rest)
+    assert "program mgu forward" in told
+    assert "program lstm backward" in told
+    assert "in  x: sequence 4" in told
+    assert "in  x: sequence 3" in told, "the second cell reads what the first puts out"
+    speeds = re.findall(r"GFLOP/s .*: forward ([0-9.]+), backward", told)
+    assert len(speeds) == 2
+    assert re.search(r"(compiled|loaded from the disk cache) in [0-9.]+ s", told)

@@ -25,6 +25,13 @@ def explain(
             show_default=False,
         ),
     ],
+    details: Annotated[
+        bool,
+        typer.Option(
+            "--details",
+            help="Also the plan, size, compile time and measured speed of kernels.",
+        ),
+    ] = False,
 ) -> None:
     """Say which path runs each recurrent layer of a saved Keras model, and why.
 
@@ -37,7 +44,7 @@ def explain(
         print(f"{model}: no recurrent layer")
     for path, layer in found:
         print(f"{path} ({type(layer).__name__})")
-        print(textwrap.indent(explanation(layer), "  "))
+        print(textwrap.indent(explanation(layer, details), "  "))
 
 
 def _check(file: Path) -> None:
@@ -109,7 +116,7 @@ def recurrent_layers(
             yield from recurrent_layers(found, f"{path}/")
 
 
-def explanation(layer: keras.Layer) -> str:
+def explanation(layer: keras.Layer, details: bool) -> str:
     """What a recurrent layer says of itself; what is to be said of Keras's own."""
     import keras
 
@@ -117,7 +124,7 @@ def explanation(layer: keras.Layer) -> str:
     from refrain.layers.equations import Untraced, equations_of
 
     if hasattr(layer, "explain"):
-        return layer.explain()
+        return layer.explain(details)
     line = f"{layer.name}: Keras's own loop on {keras.backend.backend()}"
     cells = getattr(layer.cell, "cells", [layer.cell])
     try:

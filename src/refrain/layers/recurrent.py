@@ -14,6 +14,7 @@ from keras import ops, tree
 from refrain.cells import Cell, SizedCell
 from refrain.errors import CellError
 from refrain.layers.checks import checked_mask, checked_states, sized_cell
+from refrain.layers.details import kernel_details
 from refrain.layers.equations import (
     PACKAGE,
     CellLayer,
@@ -96,20 +97,32 @@ class EquationLoop(keras.layers.RNN):
         for state in tree.flatten(self.states or []):
             state.assign(ops.zeros_like(state.value))
 
-    def explain(self) -> str:
-        """Which path runs this layer, and why."""
+    def explain(self, details: bool = False) -> str:
+        """Which path runs this layer, and why.
+
+        Args:
+            details: for a built layer that native kernels run, also their plan, size
+                and compile time, and their speed, which is measured for it.
+        """
         backend = keras.backend.backend()
         try:
-            names = ", ".join(equations_of(c).cell.name for c in _cells(self.cell))
+            cells = [equations_of(c) for c in _cells(self.cell)]
         except Untraced as reason:
             return f"{self.name}: Keras's own loop on {backend}, because {reason}"
+        names = ", ".join(sized.cell.name for sized in cells)
         path, why = choose_path(self.compute_dtype)
-        if path == KERNEL:
-            return f"{self.name}: native kernels from the equations of {names} ({why})"
-        return (
-            f"{self.name}: the equations of {names} through keras.ops in a scan on "
-            f"{backend}, because {why}"
-        )
+        if path != KERNEL:
+            return (
+                f"{self.name}: the equations of {names} through keras.ops in a scan on "
+                f"{backend}, because {why}"
+            )
+        line = f"{self.name}: native kernels from the equations of {names} ({why})"
+        if not (details and self.built):
+            return line
+        spec: Any = self.input_spec
+        features = spec.axes[-1]
+        wanted = self.compute_dtype, self.return_sequences, self.go_backwards
+        return f"{line}\n{kernel_details(cells, features, *wanted)}"
 
 
 def _cells(cell: Any) -> list[Any]:
@@ -165,15 +178,16 @@ class StackedRNNCells(keras.layers.StackedRNNCells):
 class Bidirectional(keras.layers.Bidirectional):
     """Two copies of a recurrent layer, one against time: keras.layers.Bidirectional."""
 
-    def explain(self) -> str:
-        """Which path runs each direction, and why."""
-        return "\n".join(map(_explain, (self.forward_layer, self.backward_layer)))
+    def explain(self, details: bool = False) -> str:
+        """Which path runs each direction, and why; `details` as for other layers."""
+        layers = (self.forward_layer, self.backward_layer)
+        return "\n".join(_explain(layer, details) for layer in layers)
 
 
-def _explain(layer: Any) -> str:
+def _explain(layer: Any, details: bool) -> str:
     """Which path runs a recurrent layer, and why; also of a layer of Keras's own."""
     if hasattr(layer, "explain"):
-        return layer.explain()
+        return layer.explain(details)
     backend = keras.backend.backend()
     return f"{layer.name}: Keras's own layer on {backend}, not one of refrain's"
 

@@ -1,0 +1,49 @@
+"""What the native code of a layer is, in words and measured figures, for `explain`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from refrain.cells import SizedCell
+
+BATCH, TIMESTEPS = 32, 100  # for which speed is measured
+
+
+def kernel_details(
+    cells: Sequence[SizedCell],
+    features: int,
+    dtype: str,
+    sequence: bool,
+    against_time: bool,
+) -> str:
+    """Plan, size, compile time and speed of the kernels that train a stack of cells.
+
+    Args:
+        cells: from the first, which reads the input, to the last.
+        features: size of the input.
+        dtype: `float32` or `float64`.
+        sequence: every output of the last cell is wanted.
+        against_time: the first cell reads from the last step to the first.
+    """
+    from refrain.runtime.driver import Request, kernel_for, rows_a_thread, threads
+    from refrain.runtime.report import describe, measure
+
+    texts = []
+    for k, sized in enumerate(cells):
+        request = Request(
+            sized,
+            features,
+            dtype,
+            training=True,
+            sequence=sequence or k < len(cells) - 1,
+            against_time=against_time and k == 0,
+            rows=rows_a_thread(BATCH),
+        )
+        kernel = kernel_for(request)
+        speeds = measure(kernel, BATCH, TIMESTEPS).items()
+        measured = ", ".join(f"{name} {speed:.1f}" for name, speed in speeds)
+        how = f"batch {BATCH}, {TIMESTEPS} steps, {threads()} threads"
+        texts += [describe(kernel), f"  GFLOP/s ({how}): {measured}"]
+        features = sized.output_size
+    return textwrap.indent("\n".join(texts), "  ")
