@@ -157,6 +157,16 @@ _kernels: dict[tuple, Kernel] = {}
 _lock = threading.Lock()
 
 
+def _unlock() -> None:
+    """A child of a fork has none of the threads that may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
+
+
 def kernel_for(request: Request) -> Kernel:
     """The kernel for a request, compiled at most once in a process."""
     key = request.key()

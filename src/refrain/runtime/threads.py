@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from itertools import pairwise
 
@@ -44,9 +44,10 @@ def run_native(
         pool.submit(run, base, batch, timesteps, first, end)
         for first, end in pairwise(ends[1:])
     ]
-    run(base, batch, timesteps, ends[0], ends[1])
-    for each in waiting:
-        each.result()
+    try:
+        run(base, batch, timesteps, ends[0], ends[1])
+    finally:  # an interrupt must not free arrays that a thread still writes
+        wait(waiting)
 
 
 @cache
