@@ -140,10 +140,7 @@ def _on_jax(layer, x, states, call):
         outputs = tree.flatten(outputs)
         return _random_sum(outputs), outputs
 
-    slope = jax.jit(
-        jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True),
-        compiler_options={"xla_backend_optimization_level": 0},  # compile fast
-    )
+    slope = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True))
     trainable = [v.value for v in layer.trainable_variables]
     (_, outputs), grads = slope(x, states, trainable)
     return outputs, tree.flatten(grads)

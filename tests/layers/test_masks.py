@@ -10,7 +10,13 @@ import pytest
 from keras import tree
 
 from refrain import layers
-from tests.layers.contract import array, initial_states, random_weight, real
+from tests.layers.contract import (
+    array,
+    copy_weights,
+    initial_states,
+    random_weight,
+    real,
+)
 from tests.layers.samples import two_faced
 
 BATCH, STEPS, FEATURES, LATE = 3, 6, 4, 2
@@ -121,6 +127,17 @@ def test_masks_of_other_kinds_mean_the_same(make, x, given):
     (expected,) = outputs(make(), x, mask=late_mask())
     (found,) = outputs(make(), x, mask=given(late_mask()))
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("make", [layers.LSTM, layers.GRU])
+def test_asking_for_cudnn_changes_nothing(make, x):
+    """Where there is none, Keras refuses on JAX and goes on in silence on torch."""
+    plain, asking = make(5), make(5, use_cudnn=True)
+    for layer in (plain, asking):
+        layer.build(x.shape)
+    copy_weights(plain, asking)
+    np.testing.assert_array_equal(outputs(asking, x), outputs(plain, x))
+    assert "native kernels" in asking.explain()
 
 
 @pytest.mark.usefixtures("path")

@@ -34,7 +34,12 @@ from refrain.layers.paths import (
 
 
 class EquationLoop(keras.layers.RNN):
-    """The inner loop of a recurrent layer: a cell's graph over a sequence."""
+    """The inner loop of a recurrent layer: a cell's graph over a sequence.
+
+    At a step that a mask leaves out, the states stay. The output is that of the step
+    before, and zero before the first step that counts, whatever the initial state;
+    with `zero_output_for_mask` it is zero. This holds on every backend and path.
+    """
 
     @property
     def supports_jit(self) -> bool:
@@ -70,7 +75,6 @@ class EquationLoop(keras.layers.RNN):
             self.name, [sized for _, sized in stack], initial_state, sequences.shape[0]
         )
         mask = checked_mask(self.name, mask, sequences)
-        sequences = ops.cast(sequences, stack[0][0].compute_dtype)
         last_output, last = None, []
         for k, ((cell, sized), old) in enumerate(zip(stack, states, strict=True)):
             final = k == len(stack) - 1
@@ -81,6 +85,9 @@ class EquationLoop(keras.layers.RNN):
                 against_time=self.go_backwards and k == 0,
                 zero_output_for_mask=self.zero_output_for_mask,
                 unroll=self.unroll,
+            )
+            sequences, *old = (
+                ops.cast(a, cell.compute_dtype) for a in (sequences, *old)
             )
             weights = weights_of(sized, cell, sequences.shape[-1])
             dropout = dropout_masks(cell, sequences[:, 0], old[0], training)
@@ -137,12 +144,18 @@ class SimpleRNN(EquationLoop, keras.layers.SimpleRNN):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class LSTM(EquationLoop, keras.layers.LSTM):
-    """Long short-term memory: keras.layers.LSTM run from `cells.lstm`."""
+    """Long short-term memory: keras.layers.LSTM run from `cells.lstm`.
+
+    `use_cudnn` changes nothing: `explain` says which path runs.
+    """
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class GRU(EquationLoop, keras.layers.GRU):
-    """Gated recurrent unit: keras.layers.GRU run from `cells.gru`."""
+    """Gated recurrent unit: keras.layers.GRU run from `cells.gru`.
+
+    `use_cudnn` changes nothing: `explain` says which path runs.
+    """
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
