@@ -146,8 +146,8 @@ def jax_scan(case: Case) -> Step:
                 h = sigmoid(o) * tanh(c)
                 return (h, c), h
             if kind == "GRU":
-                parts = zip(jnp.split(z, 3, -1), jnp.split(u + bias[1], 3, -1))
-                (zu, uz), (zr, ur), (zn, un) = parts
+                split = jnp.split(z, 3, -1), jnp.split(u + bias[1], 3, -1)
+                (zu, zr, zn), (uz, ur, un) = split
                 keep = sigmoid(zu + uz)
                 h = keep * h + (1 - keep) * tanh(zn + sigmoid(zr + ur) * un)
                 return (h,), h
