@@ -21,7 +21,7 @@ POINTWISE = sorted(set(ACTIVATIONS) - {"softmax", "log_softmax"})
 
 
 @cell(state="h")
-def applied(x, h_prev, *, activation=tanh):
+def applied(x, h_prev, *, activation=tanh):  # noqa: ARG001
     """Nothing but an activation."""
     return activation(1.0 * h_prev)
 

@@ -46,7 +46,7 @@ def test_building_can_share_nodes_of_a_graph():
 
 
 @pytest.mark.parametrize(
-    "expression, shape",
+    ("expression", "shape"),
     [
         (lambda x, v, m: x @ m, ("units",)),
         (lambda x, v, m: v * 2.0, ("units",)),

@@ -30,7 +30,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("batch, timesteps", [(3, 6), (1, 1), (2, 40)])
+@pytest.mark.parametrize(("batch", "timesteps"), [(3, 6), (1, 1), (2, 40)])
 @pytest.mark.parametrize("case", CASES)
 def test_run_equals_the_paper(case, batch, timesteps, rng):
     sized, paper, options = CASES[case]

@@ -55,7 +55,7 @@ def h_plus(node, h, other):
 
 
 @pytest.mark.parametrize(
-    "fault, message",
+    ("fault", "message"),
     [
         ("no results", "broken: no results"),
         ("unlisted leaf", "stray: leaf is not listed"),
