@@ -5,6 +5,9 @@ TensorFlow's. XLA cannot call out to NumPy, and a saved program has no NumPy fun
 to call: both take the scan.
 """
 
+# TensorFlow is an extra: types are checked without it too.
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
 from __future__ import annotations
 
 import math
