@@ -9,14 +9,23 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 
+PAUSE_S = 0.1
+
 
 def in_turn(
     candidates: Mapping[str, Callable[[], object]], rounds: int = 15, warmup: int = 2
 ) -> dict[str, float]:
-    """Median seconds of each, run A B C A B C, so that drift hits all alike."""
+    """Median seconds of each, run A B C A B C, so that drift hits all alike.
+
+    Threads of BLAS, OpenMP and the like spin for a while after their work and would
+    take a processor from whoever comes next: each candidate waits until they sleep,
+    and runs once before it is timed.
+    """
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(warmup + rounds):
         for name, run in candidates.items():
+            time.sleep(PAUSE_S)
+            run()
             start = time.perf_counter()
             run()
             if number >= warmup:

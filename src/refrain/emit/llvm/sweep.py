@@ -45,7 +45,15 @@ class Sweep:
             return
         weights = sum(loop.length * len(loop.terms) for loop in stage.loops)
         sliced = weights * self.block * code.bytes > SLICE
-        with code.loop(0, -(-stage.width // self.block)) as j:
+        blocks = -(-stage.width // self.block)
+        if not stage.loops:  # where a sample lies is found once for all its units
+            with (
+                self._samples(self.first, self.end) as (_, samples),
+                code.loop(0, blocks) as j,
+            ):
+                self._run(j, samples, self._zeros(), whole=True)
+            return
+        with code.loop(0, blocks) as j:
             if sliced:
                 self._by_slices(j)
             else:
