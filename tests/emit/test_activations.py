@@ -12,15 +12,6 @@ from tests.randoms import unpacked
 from tests.runtime.test_kernels import kernel_results
 
 UNITS = 19
-TRUTH_ON_TAPE = pytest.mark.xfail(
-    strict=True, reason="the tape keeps truth values, which memory has no place for"
-)
-CASES = [
-    pytest.param(name, marks=TRUTH_ON_TAPE)
-    if name in ("leaky_relu", "hard_shrink", "sparse_plus")
-    else name
-    for name in ACTIVATIONS
-]
 
 
 def activated(name, x, dtype, grad_y):
@@ -58,7 +49,7 @@ def points(rng):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_and_its_gradient_equal_the_interpreter(name, dtype, rng):
     x = points(rng).astype(dtype)
     grad_y = rng.uniform(0.5, 1, size=(len(x), UNITS)).astype(dtype)
@@ -76,7 +67,7 @@ def assert_close(found, exact, size):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activation_of_what_is_no_number_equals_the_interpreter(name, dtype):
     x = np.array([np.inf, -np.inf, np.nan, np.finfo(dtype).max, 1.0], dtype)
     found, exact = activated(name, x, dtype, np.zeros((len(x), UNITS), dtype))

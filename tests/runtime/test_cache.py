@@ -278,9 +278,6 @@ def test_every_choice_has_code_of_its_own():
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the plan's text, the key, does not say where vectors lie"
-)
 @pytest.mark.usefixtures("folder")
 def test_where_a_weight_lies_is_part_of_the_key():
     def fading(gates):

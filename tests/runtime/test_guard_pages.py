@@ -58,13 +58,6 @@ REQUESTS = {
 }
 
 
-READS_ON = pytest.mark.xfail(
-    reason="reductions read whole vectors of the input and of the output's gradient"
-)
-CASES = [
-    pytest.param(name, marks=READS_ON) if request.sized.cell is reducing else name
-    for name, request in REQUESTS.items()
-]
 on_linux = pytest.mark.skipif(
     sys.platform != "linux", reason="protects memory as Linux does"
 )
@@ -72,7 +65,7 @@ on_linux = pytest.mark.skipif(
 
 @on_linux
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", REQUESTS)
 def test_no_program_touches_what_lies_beside_its_buffers(name, dtype):
     done = in_a_process(name, dtype)
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"

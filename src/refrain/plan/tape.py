@@ -6,10 +6,10 @@ of saved values are computed again, which is cheaper than their traffic.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 from refrain.graph.graph import Graph
-from refrain.graph.node import Node
+from refrain.graph.node import BOOL, Node
 from refrain.graph.ops import OPS
 from refrain.plan.gather import outer_of
 
@@ -38,6 +38,7 @@ def choose_saved(
     streamed = {outer.left for outer in outers}
     read = {i for n in gradient if n.op is not OPS["outer"] for i in n.inputs}
     read |= streamed | {outer.right for outer in outers}
+    read = {number for node in read for number in _numbers_behind(node)}
     found = set(known)
     saved: list[Node] = []
     for node in forward.nodes():
@@ -50,3 +51,12 @@ def choose_saved(
             saved.append(node)
             found.add(node)
     return saved
+
+
+def _numbers_behind(node: Node) -> Iterator[Node]:
+    """A number itself; what a truth value compares, as memory holds numbers alone."""
+    if node.dtype != BOOL:
+        yield node
+        return
+    for operand in node.inputs:
+        yield from _numbers_behind(operand)

@@ -247,7 +247,8 @@ def _make(request: Request) -> Kernel:
     start = time.perf_counter()
     target = Target.host(request.dtype)
     task, plan = _plan(request, target)
-    key = disk.key(show(plan), repr(target), _source_digest())
+    parts = repr(sorted(task.parts.items()))
+    key = disk.key(show(plan), parts, repr(target), _source_digest())
     code = disk.load(key)
     cached = code is not None
     if code is None:

@@ -199,7 +199,7 @@ class Sweep:
             for row, combine, start, total in zip(
                 rows, combines, starts, so_far, strict=True
             ):
-                vector = code.load_vector(code.at(row, unit))
+                vector = code.load_vector(code.at(row, unit), mask)
                 if mask is not None:
                     vector = code.b.select(mask, vector, start)
                 ends.append(combine(total, vector))
