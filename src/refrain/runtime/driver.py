@@ -319,7 +319,7 @@ def _source_digest() -> str:
 def _thread_limit() -> int:
     """`REFRAIN_THREADS`; 0 where it is not set, which means no limit."""
     text = os.environ.get("REFRAIN_THREADS", "0")
-    if not text.isdigit():
+    if not text.isdecimal():
         raise KernelError(
             f"REFRAIN_THREADS: expected a number of threads, received {text!r}"
         )

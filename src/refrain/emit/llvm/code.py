@@ -171,7 +171,7 @@ class Code:
         return self.b.extract_element(vector, ir.Constant(I32, index))
 
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-        return self.call(f"llvm.fma.{self.target.suffix}", self.vector, [a, b, c])
+        return self.call(f"llvm.fmuladd.{self.target.suffix}", self.vector, [a, b, c])
 
     def across(self, vector: ir.Value, combine: Callable) -> ir.Value:
         """All lanes of a vector combined to one number, in a tree."""
