@@ -23,7 +23,7 @@ from refrain.errors import KernelError
 from refrain.graph.masking import HELD, MASK
 from refrain.layers.scan import Weights, scan_cell
 
-KERNEL, SCAN, KERAS = "kernel", "scan", "keras"
+KERNEL, SCAN = "kernel", "scan"
 
 
 @dataclass(frozen=True)
