@@ -1,8 +1,14 @@
-"""Random, distinct values for the leaves of a cell's graph, in float64."""
+"""Cells of any size, and random, distinct values for their leaves, in float64."""
 
 import numpy as np
 
-from refrain.cells import SizedCell
+from refrain.cells import Cell, SizedCell
+
+
+def sized_cell(make: Cell, units: int) -> SizedCell:
+    """A cell with this number of units; its other sizes are other numbers."""
+    others = {name: units + k for k, name in enumerate(make.sizes[1:], 1)}
+    return make(units, **others)
 
 
 def random_weights(sized: SizedCell, features: int, rng) -> dict[str, np.ndarray]:

@@ -8,7 +8,7 @@ from refrain.cells import cell, vector
 from refrain.derive.through_time import gradient_through_time
 from refrain.graph import functions as fn
 from refrain.graph.evaluate import run
-from tests.randoms import random_states, random_weights, unpacked
+from tests.randoms import random_states, random_weights, sized_cell, unpacked
 
 
 @cell(state="h", gates=("a", "d"), p=vector())
@@ -22,10 +22,8 @@ def everything(x, h_prev, W, U, b, p, *, activation=fn.tanh):
 
 
 CASES = [
-    cells.simple_rnn(5),
-    cells.lstm(4),
+    *(sized_cell(make, 4) for make in cells.ALL),
     cells.lstm(3, activation="relu", recurrent_activation="hard_sigmoid"),
-    cells.gru(5),
     cells.gru(5, reset_after=False),
     cells.gru(4, use_bias=False),
     everything(6),

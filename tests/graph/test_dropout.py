@@ -8,7 +8,7 @@ from refrain.graph.dropout import with_dropout
 from refrain.graph.evaluate import evaluate
 from refrain.graph.ops import OPS
 from refrain.graph.verify import verify
-from tests.randoms import random_states, random_weights, unpacked
+from tests.randoms import random_states, random_weights, sized_cell, unpacked
 
 GATES = {"lstm": "ifgo", "gru": "zrn"}
 
@@ -21,28 +21,29 @@ def values_of(sized, rng):
 
 @pytest.mark.parametrize("make", cells.ALL, ids=repr)
 def test_no_mask_leaves_the_graph_itself(make):
-    graph = make(3).graph
+    graph = sized_cell(make, 3).graph
     assert with_dropout(graph, set()) is graph
 
 
 @pytest.mark.parametrize("make", cells.ALL, ids=repr)
 def test_masks_of_ones_change_nothing(make, rng):
-    sized = make(3)
+    sized = sized_cell(make, 3)
     graph = verify(with_dropout(sized.graph, {"dropout", "recurrent_dropout"}))
     values = values_of(sized, rng)
-    ones = {"dropout": np.ones((3, 2)), "recurrent_dropout": np.ones((3, 3))}
+    state = np.ones((3, sized.state_size[0]))
+    ones = {"dropout": np.ones((3, 2)), "recurrent_dropout": state}
     found, expected = evaluate(graph, values | ones), evaluate(sized.graph, values)
-    np.testing.assert_array_equal(found["h"], expected["h"])
+    np.testing.assert_array_equal(found["output"], expected["output"])
 
 
 @pytest.mark.parametrize("make", cells.ALL, ids=repr)
 def test_one_input_mask_is_the_same_as_a_masked_input(make, rng):
-    sized = make(3)
+    sized = sized_cell(make, 3)
     values, mask = values_of(sized, rng), rng.integers(0, 2, size=(3, 2)) * 2.0
     graph = with_dropout(sized.graph, {"dropout"})
     found = evaluate(graph, values | {"dropout": mask})
     expected = evaluate(sized.graph, values | {"x": values["x"] * mask})
-    np.testing.assert_allclose(found["h"], expected["h"], rtol=1e-14)
+    np.testing.assert_allclose(found["output"], expected["output"], rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", GATES)
@@ -65,9 +66,24 @@ def test_the_carried_state_itself_is_not_dropped(rng):
     np.testing.assert_allclose(found["h"], values["h_prev"])
 
 
+def test_vectors_of_another_size_than_the_first_state_are_not_dropped():
+    sized = cells.lstm_projection(3, projection=2)
+    graph = with_dropout(sized.graph, {"recurrent_dropout"})
+    assert graph.leaves["recurrent_dropout"].shape == ("projection",)
+    products = {
+        n.inputs[1].attribute: n.inputs[0] for n in graph.nodes() if is_product(n)
+    }
+    assert graph.leaves["recurrent_dropout"] in products["U.i"].inputs
+    assert graph.leaves["recurrent_dropout"] not in products["P"].inputs
+
+
+def is_product(node):
+    return node.op is OPS["matmul"]
+
+
 def test_masks_are_leaves_of_the_graph():
     graph = with_dropout(cells.lstm(3).graph, {"dropout", "recurrent_dropout.o"})
     assert graph.leaves["dropout"].shape == ("features",)
     assert graph.leaves["recurrent_dropout.o"].shape == ("units",)
-    products = [n for n in graph.nodes() if n.op is OPS["matmul"]]
+    products = [n for n in graph.nodes() if is_product(n)]
     assert len(products) == 8

@@ -7,7 +7,7 @@ from refrain import cells
 from refrain.errors import GraphError
 from refrain.graph.evaluate import evaluate, run
 from tests.graph import papers
-from tests.randoms import random_states, random_weights, unpacked
+from tests.randoms import random_states, random_weights, sized_cell, unpacked
 
 
 def relu(x):
@@ -87,7 +87,7 @@ def test_comparison_with_the_paper_catches_the_other_reset_form(rng):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("make", cells.ALL, ids=repr)
 def test_results_have_the_dtype_of_the_values(make, dtype, rng):
-    sized = make(3)
+    sized = sized_cell(make, 3)
     weights = unpacked(sized, 2, random_weights(sized, 2, rng))
     values = {"x": rng.normal(size=(4, 2)), **weights}
     values |= {f"{s}_prev": v for s, v in random_states(sized, 4, rng).items()}

@@ -13,8 +13,12 @@ from refrain.graph.graph import Graph, leaf
 from refrain.graph.node import Node, Op, building
 from refrain.graph.ops import OPS
 from refrain.graph.verify import verify
+from tests.randoms import sized_cell
 
-SIZED = [*(make(3) for make in cells.ALL), cells.gru(3, reset_after=False)]
+SIZED = [
+    *(sized_cell(make, 3) for make in cells.ALL),
+    cells.gru(3, reset_after=False),
+]
 
 
 @pytest.mark.parametrize("sized", SIZED, ids=lambda s: s.cell.name)

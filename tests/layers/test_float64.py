@@ -12,13 +12,12 @@ from refrain.derive.through_time import gradient_through_time
 from refrain.graph.evaluate import run
 from tests.layers.contract import array
 from tests.layers.samples import two_faced
-from tests.randoms import random_states, random_weights, unpacked
+from tests.randoms import random_states, random_weights, sized_cell, unpacked
 
 BATCH, STEPS, FEATURES = 3, 7, 4
 CELLS = [
-    cells.simple_rnn(5),
+    *(sized_cell(make, 5) for make in cells.ALL),
     cells.lstm(3, activation="gelu", recurrent_activation="hard_sigmoid"),
-    cells.gru(5),
     cells.gru(5, reset_after=False, use_bias=False),
     two_faced(2),
 ]

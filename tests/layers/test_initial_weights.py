@@ -39,7 +39,7 @@ def test_the_same_seed_gives_the_weights_of_keras(name):
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.parametrize("make", cells.ALL, ids=repr)
+@pytest.mark.parametrize("make", [cells.simple_rnn, cells.lstm, cells.gru], ids=repr)
 def test_equations_start_as_the_layer_of_their_name(make):
     kernel, recurrent, bias = fresh(layers.RNN(make(UNITS))).values()
     gates = max(1, len(make.gates))

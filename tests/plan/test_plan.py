@@ -17,6 +17,7 @@ from refrain.plan.passes import Task, make_plan
 from refrain.plan.show import show
 from refrain.plan.tape import choose_saved
 from refrain.runtime.driver import parts_of
+from tests.randoms import sized_cell
 
 AVX512 = Machine(lanes=16, registers=32, rows=16)
 AVX2 = Machine(lanes=8, registers=16, rows=16)
@@ -81,7 +82,7 @@ def test_reset_before_needs_a_second_stage():
 @pytest.mark.parametrize("units", [16, 50, 128, 130])
 @pytest.mark.parametrize("make", cells.ALL, ids=repr)
 def test_accumulators_fit_the_registers(make, units, machine):
-    plan = plan_of(make(units), machine)
+    plan = plan_of(sized_cell(make, units), machine)
     for program in (plan.forward, plan.backward):
         for stage in program.stages:
             for loop in stage.loops:

@@ -15,7 +15,7 @@ from refrain.functions import layer_norm, sigmoid, softmax, tanh
 from refrain.graph.dropout import with_dropout
 from refrain.graph.evaluate import run
 from refrain.runtime.driver import Request, kernel_for, rows_a_thread, step_graph
-from tests.randoms import random_states, random_weights, unpacked
+from tests.randoms import random_states, random_weights, sized_cell, unpacked
 
 
 @cell(
@@ -78,8 +78,11 @@ def kernel_results(request, x, states, variables, grad_y, grad_last, extra=None)
     return found | call(kernel.gathering, given, batch, timesteps, dtype)
 
 
-def assert_equals_interpreter(make, features, units, batch, timesteps, dtype, rng):
+def assert_equals_interpreter(
+    make, features, units, batch, timesteps, dtype, rng, tolerance=None
+):
     sized = make(units)
+    close = functools.partial(assert_close, dtype=dtype, tolerance=tolerance)
     request = Request(sized, features, dtype, training=True, rows=min(batch, 4))
     variables = random_weights(sized, features, rng)
     weights = unpacked(sized, features, variables)
@@ -91,24 +94,22 @@ def assert_equals_interpreter(make, features, units, batch, timesteps, dtype, rn
     found = kernel_results(request, x, states, variables, grad_y, grad_last)
     exact = gradient_through_time(sized.graph, x, states, weights, grad_y, grad_last)
     if timesteps:
-        assert_close("y", found["y"], outputs, dtype)
+        close("y", found["y"], outputs)
     for s, value in states.items():
         last = history[s][:, -1] if timesteps else value
-        assert_close(f"last {s}", found[f"last_{s}"], last, dtype)
-        assert_close(
-            f"grad {s}", found[f"grad_first_{s}"], exact[f"grad_{s}_prev"], dtype
-        )
-    assert_close("grad x", found["grad_x"], exact["grad_x"], dtype)
+        close(f"last {s}", found[f"last_{s}"], last)
+        close(f"grad {s}", found[f"grad_first_{s}"], exact[f"grad_{s}_prev"])
+    close("grad x", found["grad_x"], exact["grad_x"])
     for variable in sized.variables(features):
         gradient = found[f"grad_{variable.name}"].reshape(variable.shape)
         for name, part in variable.unpack(gradient).items():
-            assert_close(f"grad {name}", part, exact[f"grad_{name}"], dtype)
+            close(f"grad {name}", part, exact[f"grad_{name}"])
 
 
-def assert_close(name, found, exact, dtype):
+def assert_close(name, found, exact, dtype, tolerance=None):
     scale = max(1.0, float(np.abs(exact).max(initial=0.0)))
     error = float(np.abs(found - exact).max(initial=0.0)) / scale
-    assert error < TOLERANCE[dtype], f"{name}: error {error:.1e}"
+    assert error < (tolerance or TOLERANCE[dtype]), f"{name}: error {error:.1e}"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -116,6 +117,13 @@ def assert_close(name, found, exact, dtype):
 @pytest.mark.parametrize("make", CELLS, ids=repr)
 def test_kernel_equals_interpreter(make, shape, dtype, rng):
     assert_equals_interpreter(make, *shape, dtype, rng)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float64", 1e-9)])
+@pytest.mark.parametrize("make", cells.ALL, ids=repr)
+def test_kernel_of_the_zoo_equals_interpreter(make, dtype, tolerance, rng):
+    sized = functools.partial(sized_cell, make)
+    assert_equals_interpreter(sized, 3, 9, 5, 6, dtype, rng, tolerance)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))

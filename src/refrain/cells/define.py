@@ -30,6 +30,7 @@ class Cell:
     Attributes:
         name: the function's name.
         states: size of each state by name, e.g. {"h": "units", "c": "units"}.
+        sizes: names of the sizes that it is called with: `units`, then any others.
         gates: names of the gates, in the order in which weights are packed.
         weights: declaration of each weight argument.
         options: defaults of the function's keyword arguments.
@@ -64,6 +65,9 @@ class Cell:
             )
         arguments = [p.name for p in signature if p.kind != p.KEYWORD_ONLY]
         self.weights = self._declare(arguments, weights)
+        named = {s for w in self.weights.values() for s in w.shape}
+        others = (named | set(self.states.values())) - {"features", "units"}
+        self.sizes = ("units", *sorted(others))
         functools.update_wrapper(self, equations)
         self._graphs: dict[tuple, Graph] = {}
         self.graph()  # a mistake shows where the cell is written, not where it is used
@@ -80,12 +84,14 @@ class Cell:
             **options: the cell's own options (`activation="relu"`), other sizes that
                 its declarations name (`projection=64`), and `use_bias`.
         """
-        names = {s for w in self.weights.values() for s in w.shape}
-        names = (names | set(self.states.values())) - {"features", "units"}
-        missing = names - set(options)
+        others = self.sizes[1:]
+        missing = [n for n in others if n not in options]
         if missing:
-            raise CellError(f"{self.name}: expected the size(s) {sorted(missing)}")
-        sizes = {"units": units, **{n: options.pop(n) for n in sorted(names)}}
+            raise CellError(
+                f"{self.name}: expected the size(s) {', '.join(missing)}.\n"
+                f"  Hint: write {self.name}({units}, {missing[0]}=...)."
+            )
+        sizes = {"units": units, **{n: options.pop(n) for n in others}}
         for name, size in sizes.items():
             if isinstance(size, bool) or not isinstance(size, Integral) or size < 1:
                 raise CellError(

@@ -3,7 +3,8 @@
 A product of the input reads `x * dropout`, a product of a state reads
 `state * recurrent_dropout`. The masks are leaves that stay the same over time
 (variational dropout, Gal and Ghahramani 2016, 1512.05287), one for all gates or one a
-gate, as Keras draws them.
+gate, as Keras draws them. They are drawn in the size of the first state: products of
+vectors of another size, such as a projection's, are not dropped.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ def with_dropout(graph: Graph, masks: set[str]) -> Graph:
         masks: names of the mask leaves, `dropout` or `dropout.<gate>`, and the same
             with `recurrent_dropout`; products without a mask stay as they are.
     """
+    first = next(n for name, n in graph.leaves.items() if name.endswith("_prev"))
+    kinds = {first.shape: RECURRENT, ("features",): INPUT}
 
     def rule(node: Node, operands: tuple[Node, ...]) -> Node | None:
-        if node.op is not OPS["matmul"]:
+        if node.op is not OPS["matmul"] or node.inputs[0].shape not in kinds:
             return None
         left, right = operands
-        kind = INPUT if node.inputs[0].shape == ("features",) else RECURRENT
+        kind = kinds[left.shape]
         gate = str(right.attribute).partition(".")[2]
         for name in (f"{kind}.{gate}", kind):
             if name in masks:
