@@ -31,3 +31,7 @@ class DataError(RefrainError):
 
 class KernelError(RefrainError):
     """Native kernels were asked for and cannot run."""
+
+
+class ExportError(RefrainError):
+    """A model, or a part of it, has no form in what it is to be exported to."""

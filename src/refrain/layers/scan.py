@@ -16,6 +16,7 @@ from refrain.cells import SizedCell
 from refrain.cells.define import Variable
 from refrain.graph.dropout import INPUT, with_dropout
 from refrain.graph.graph import Graph, ordered
+from refrain.graph.hoist import hoisted
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
 from refrain.layers.rules import matmul, rule_of
@@ -68,7 +69,7 @@ def scan_cell(
     graph = with_dropout(sized.graph, set(dropout))
     executor = Executor(graph, weights, keras.backend.standardize_dtype(x.dtype))
     names = [f"{s}_prev" for s in sized.cell.states]
-    moving, still = _split(graph, names)
+    moving, still = hoisted(graph, names)
     known = executor.compute(still, executor.leaves(dropout))
     along = {n: m[:, None] for n, m in dropout.items() if n.startswith(INPUT)}
     before = executor.compute(moving, known | executor.leaves(along | {"x": x}))
@@ -98,27 +99,6 @@ def scan_cell(
     )
     (_, *last), (outputs, *_) = scanned
     return ops.swapaxes(outputs, 0, 1), list(last)
-
-
-def _split(graph: Graph, states: Sequence[str]) -> tuple[list[Node], list[Node]]:
-    """What a step reads of values that no state changes.
-
-    Returns:
-        Values that follow the input, and values that stay the same over time.
-    """
-    inside = graph.depending(states)
-    with_input = graph.depending({"x"})
-    read = dict.fromkeys(
-        operand
-        for node in graph.nodes()
-        if node in inside
-        for operand in node.inputs
-        if operand not in inside
-    )
-    read |= dict.fromkeys(n for n in graph.results.values() if n not in inside)
-    moving = [n for n in read if n in with_input]
-    still = [n for n in read if n not in with_input and n.inputs]
-    return moving, still
 
 
 class Executor:
