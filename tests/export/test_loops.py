@@ -8,6 +8,7 @@ from refrain.cells import cell
 from refrain.functions import tanh
 from tests.export.runs import Case, difference, exported, weights_of
 from tests.layers.samples import mgu, two_faced
+from tests.randoms import sized_cell
 
 
 @cell(state=("h", "k"), output="y")
@@ -18,12 +19,8 @@ def still(x, h_prev, k_prev, W, U, b):
 
 
 def sized_cells():
-    some = {made.name: made for made in (*cells.ALL, mgu, two_faced, still)}
-    for name, made in some.items():
-        names = {s for w in made.weights.values() for s in w.shape}
-        names |= set(made.states.values())
-        extra = dict.fromkeys(names - {"features", "units"}, 3)
-        yield pytest.param(made(5, **extra), id=name)
+    for made in (*cells.ALL, mgu, two_faced, still):
+        yield pytest.param(sized_cell(made, 5), id=made.name)
     variants = {
         "gru before": cells.gru(4, reset_after=False),
         "gru no bias": cells.gru(3, use_bias=False),
@@ -56,9 +53,9 @@ def test_skipped_steps_equal_the_interpreter(sized, mask, zero_output, rng):
 
 
 @pytest.mark.parametrize("mask", ["", "any"])
-@pytest.mark.parametrize("sized", [*cells.ALL[:3], two_faced], ids=str)
+@pytest.mark.parametrize("sized", CELLS)
 def test_states_start_at_zero(sized, mask, rng):
-    assert difference(Case(sized(4), mask=mask, given_states=False), rng) < 2e-6
+    assert difference(Case(sized, mask=mask, given_states=False), rng) < 2e-6
 
 
 @pytest.mark.parametrize("sized", [cells.lstm(5), mgu(5)], ids=["LSTM", "Scan"])

@@ -109,8 +109,8 @@ def compare(
     # Mistakes are told before Keras is imported, which takes seconds.
     from rich.console import Console
 
+    from refrain.files import make_folder
     from refrain.study.candidates import find_candidates
-    from refrain.study.files import make_folder
     from refrain.tasks.series import bundled_series, read_series
     from refrain.tasks.windows import frame
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpecFromSubplotSpec
 from matplotlib.ticker import MaxNLocator
 
-from refrain.study.files import write_file
+from refrain.files import write_file
 from refrain.study.record import Comparison, Entry, Traces
 
 TRUTH, BASELINE = "#1a1a1a", "#9a9a9a"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refrain.study.files import write_file
+from refrain.files import write_file
 
 SCHEMA = 1
 

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from refrain.errors import RefrainError
-from refrain.study.files import make_folder, write_file
+from refrain.files import make_folder, write_file
 
 
 def test_a_file_is_replaced_whole(tmp_path):
