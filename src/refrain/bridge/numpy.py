@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from refrain.bridge.memory import empty
 from refrain.bridge.programs import (
     arguments_of,
     by_state,
@@ -20,8 +21,6 @@ from refrain.bridge.programs import (
 )
 from refrain.runtime.driver import Native, Request
 from refrain.runtime.threads import run_native
-
-Empty = Callable[[tuple[int, ...], np.dtype[Any]], np.ndarray]
 
 
 def serves(dtype: str) -> str | None:
@@ -61,12 +60,12 @@ def recurrent(
 
 
 def call_by_name(
-    native: Native, given: Mapping[str, np.ndarray], empty: Empty | None = None
+    native: Native, given: Mapping[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """Run one program on arrays of one dtype by buffer name."""
     first = given[native.program.inputs[0].name]
     batch, timesteps = first.shape[:2]
-    return call(native, given, batch, timesteps, first.dtype, empty)
+    return call(native, given, batch, timesteps, first.dtype)
 
 
 def call(
@@ -75,14 +74,9 @@ def call(
     batch: int,
     timesteps: int,
     dtype: np.dtype[Any],
-    empty: Empty | None = None,
 ) -> dict[str, np.ndarray]:
-    """Run one program on arrays by buffer name; what is not given starts at zero.
-
-    `empty` makes the arrays of the results, `numpy.empty` if nothing else does.
-    """
+    """Run one program on arrays by buffer name; what is not given starts at zero."""
     program = native.program
-    empty = empty or np.empty
     arrays = [
         np.ascontiguousarray(given[b.name], dtype)
         if b.name in given

@@ -10,9 +10,7 @@ to call: both take the scan.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,7 +79,7 @@ def recurrent(
     shapes = shapes_of_results(kernel, x)
 
     def forward(*arrays: np.ndarray) -> list[np.ndarray]:
-        results, tape = run_forward(kernel, _call, arrays)
+        results, tape = run_forward(kernel, call_by_name, arrays)
         return [*results, tape]
 
     @tf.custom_gradient
@@ -109,10 +107,10 @@ def _gradient(
     def backward(*arrays: np.ndarray) -> list[np.ndarray]:
         arguments, rest = arrays[:count], arrays[count:]
         if tape is None:
-            _, saved = run_forward(kernel, _call, arguments)
+            _, saved = run_forward(kernel, call_by_name, arguments)
         else:
             saved, *rest = rest
-        grads = run_backward(kernel, _call, arguments, saved, rest)
+        grads = run_backward(kernel, call_by_name, arguments, saved, rest)
         return [
             np.zeros_like(a) if g is None else g
             for a, g in zip(arguments, grads, strict=True)
@@ -128,18 +126,6 @@ def _gradient(
 
 def _refuse(*_: tf.Tensor):
     raise KernelError(NO_SECOND_DERIVATIVE)
-
-
-def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    """An array that TensorFlow takes over: it copies what starts at no cache line."""
-    count = math.prod(shape)
-    room = np.empty(count + _LINE // dtype.itemsize, dtype)
-    start = -room.ctypes.data % _LINE // dtype.itemsize
-    return room[start : start + count].reshape(shape)
-
-
-_LINE = 64  # bytes
-_call = partial(call_by_name, empty=_empty)
 
 
 def _on_numpy(
