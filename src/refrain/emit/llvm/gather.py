@@ -52,19 +52,27 @@ class GatherTask:
 
 
 def gather_tasks(gathering: Gathering, target: Target) -> list[GatherTask]:
-    """The tasks that threads share out, in the order of their numbers."""
-    block = VECTORS * target.width
-    tasks: list[GatherTask] = []
+    """The tasks that threads share out, in the order of their numbers.
+
+    Tasks of all gradients come in turn, so that any range of them is a fair share.
+    """
+    placed: list[tuple[float, GatherTask]] = []
     for work in (*gathering.products, *gathering.sums):
-        if not work.part.shape:  # a trained number: all columns belong to it
-            tasks.append(GatherTask(work, work.right.width))
-            continue
-        width = work.part.shape[-1]
-        for first in range(0, width, block):
-            right = replace(work.right, offset=work.right.offset + first)
-            part = replace(work.part, offset=work.part.offset + first)
-            some = replace(work, right=right, part=part)
-            tasks.append(GatherTask(some, min(block, width - first)))
+        tasks = _tasks_of(work, VECTORS * target.width)
+        placed += [((k + 0.5) / len(tasks), task) for k, task in enumerate(tasks)]
+    return [task for _, task in sorted(placed, key=lambda found: found[0])]
+
+
+def _tasks_of(work: WeightProduct | WeightSum, block: int) -> list[GatherTask]:
+    if not work.part.shape:  # a trained number: all columns belong to it
+        return [GatherTask(work, work.right.width)]
+    tasks = []
+    width = work.part.shape[-1]
+    for first in range(0, width, block):
+        right = replace(work.right, offset=work.right.offset + first)
+        part = replace(work.part, offset=work.part.offset + first)
+        some = replace(work, right=right, part=part)
+        tasks.append(GatherTask(some, min(block, width - first)))
     return tasks
 
 
