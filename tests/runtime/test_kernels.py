@@ -11,6 +11,7 @@ from refrain import cells
 from refrain.bridge.numpy import call
 from refrain.cells import cell, scalar, vector
 from refrain.derive.through_time import gradient_through_time
+from refrain.emit.llvm.time_loop import CACHE
 from refrain.functions import layer_norm, sigmoid, softmax, tanh
 from refrain.graph.dropout import with_dropout
 from refrain.graph.evaluate import run
@@ -341,6 +342,34 @@ def test_threads_do_not_change_results(make, rng, monkeypatch):
     for name in ("y", "last_h", "grad_x", "grad_first_h", "grad_kernel", "grad_bias"):
         assert np.array_equal(found[0][name], found[1][name]), name
         assert np.array_equal(found[0][name], found[2][name]), name
+
+
+def test_a_tape_larger_than_the_cache_holds_the_same_numbers(rng, monkeypatch):
+    """A batch's tape passes the cache by; that of one sample does not."""
+    monkeypatch.setenv("REFRAIN_THREADS", "1")
+    sized = cells.lstm(33)
+    request = Request(sized, 5, training=True)
+    width = next(
+        b.width for b in kernel_for(request).forward.program.outputs if b.name == "tape"
+    )
+    assert 300 * width * 4 < CACHE < 12 * 300 * width * 4
+    variables = random_weights(sized, 5, rng)
+    states = random_states(sized, 12, rng)
+    x, grad_y = (rng.normal(size=(12, 300, n)) for n in (5, 33))
+    grad_last = {s: rng.normal(size=(12, 33)) for s in states}
+    whole = kernel_results(request, x, states, variables, grad_y, grad_last)
+    for k in range(12):
+        one = slice(k, k + 1)
+        alone = kernel_results(
+            request,
+            x[one],
+            {s: v[one] for s, v in states.items()},
+            variables,
+            grad_y[one],
+            {s: v[one] for s, v in grad_last.items()},
+        )
+        for name in ("y", "grad_x", "grad_first_c"):
+            assert np.array_equal(whole[name][one], alone[name]), name
 
 
 @pytest.mark.parametrize("make", [cells.lstm, normalised, leaky], ids=repr)

@@ -7,7 +7,7 @@ tile of samples and units at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from refrain.graph.node import Node
@@ -127,6 +127,18 @@ class Stage:
     stores: tuple[tuple[Node, Place], ...]
     idle: Stage | None = None
 
+    def reads(self, places: Mapping[Node, Place]) -> Iterator[Place]:
+        """Places that the stage reads, all moments taken as one."""
+        inside = {*self.body, *(found.root for found in self.sums)}
+        nodes = [i for node in self.body for i in node.inputs]
+        nodes += [other for found in self.sums for other in found.others]
+        nodes += [node for node, _ in self.stores]
+        yield from (places[n] for n in nodes if n not in inside and n in places)
+        yield from (left for loop in self.loops for left in loop.lefts)
+        yield from (reduction.operand for reduction in self.reductions)
+        if self.idle is not None:
+            yield from self.idle.reads(places)
+
 
 @dataclass(frozen=True)
 class Copy:
@@ -164,6 +176,21 @@ class Program:
     def buffers(self) -> tuple[Buffer, ...]:
         """All buffers, in the order in which a kernel takes them."""
         return self.inputs + self.outputs
+
+    def for_later(self) -> frozenset[Place]:
+        """Places of a history that the program writes and does not read itself."""
+        histories = {b.name for b in self.outputs if b.kind == HISTORY}
+        read = {
+            (place.buffer, place.offset)
+            for stage in self.stages
+            for place in stage.reads(self.places)
+        }
+        return frozenset(
+            place
+            for stage in self.stages
+            for _, place in stage.stores
+            if place.buffer in histories and (place.buffer, place.offset) not in read
+        )
 
 
 @dataclass(frozen=True)

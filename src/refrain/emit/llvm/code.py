@@ -139,6 +139,15 @@ class Code:
             f"llvm.masked.store.{self.target.suffix}.p0", VOID, [value, pointer, mask]
         )
 
+    def store_past_cache(self, value: ir.Value, pointer: ir.Value) -> None:
+        """Store a vector at an address that it divides, and keep it from the caches.
+
+        Other processors see it after a fence.
+        """
+        store = self.b.store(value, pointer, align=self.lanes * self.bytes)
+        once = self.module.add_metadata([ir.Constant(I32, 1)])
+        store.set_metadata("nontemporal", once)
+
     def prefetch(self, pointer: ir.Value, near=True) -> None:
         """Call a line into the nearest cache or the next one; any address will do."""
         how = [ir.Constant(I32, n) for n in (0, 3 if near else 2, 1)]

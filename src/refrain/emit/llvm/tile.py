@@ -50,6 +50,12 @@ class Tile:
             address, mask = self._address(place, row, vector)
             if place.width == 1:
                 code.store(code.lane(value, 0), address)
+            elif place in self.loop.for_later:
+                with code.b.if_else(self.loop.is_long) as (far, near):
+                    with far:
+                        code.store_past_cache(value, address)
+                    with near:
+                        code.store_vector(value, address, mask)
             else:
                 code.store_vector(value, address, mask)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 
-from refrain.emit.llvm.code import ENTRY, Code
+from refrain.emit.llvm.code import ENTRY, I1, I64, Code
 from refrain.emit.llvm.control import ask_for_large_pages, flush_denormals
 from refrain.emit.llvm.gemm import pack_loop
 from refrain.emit.llvm.sweep import Sweep
@@ -24,6 +24,8 @@ from refrain.plan.program import (
     Place,
     Program,
 )
+
+CACHE = 1 << 20  # bytes: half of what a processor has for itself
 
 
 def emit_program(
@@ -71,6 +73,8 @@ class _TimeLoop:
             b.name: code.pointer(pointers, i) for i, b in enumerate(program.buffers)
         }
         self.moment: ir.Value | None = None
+        self.for_later = program.for_later()
+        self.is_long = self._is_long()
 
     def emit(self) -> None:
         code, program = self.code, self.program
@@ -89,6 +93,8 @@ class _TimeLoop:
             if not program.backward:
                 self.moment = code.sub(self.timesteps, 1)
             self._copy(program.last, inwards=False)
+        if self.for_later:
+            code.b.fence("seq_cst")
         code.b.ret_void()
 
     def row(self, place: Place, sample: ir.Value) -> ir.Value:
@@ -113,6 +119,25 @@ class _TimeLoop:
             raise ValueError(f"{place.buffer}: {buffer.kind} has no samples")
         offset = code.add(code.mul(entry, buffer.width), place.offset)
         return code.at(self.base[place.buffer], offset)
+
+    def _is_long(self) -> ir.Value:
+        """Whether what is left for later outgrows the cache and may pass it by.
+
+        Rows are whole vectors: all their addresses divide as the first one does.
+        """
+        code = self.code
+        is_long = ir.Constant(I1, 0)
+        for name in {place.buffer for place in self.for_later}:
+            samples = code.sub(self.end, self.first)
+            numbers = code.mul(
+                code.mul(samples, self.timesteps), self.buffers[name].width
+            )
+            large = code.b.icmp_signed(">", numbers, code.int(CACHE // code.bytes))
+            start = code.b.ptrtoint(self.base[name], I64)
+            rest = code.b.and_(start, code.int(code.lanes * code.bytes - 1))
+            round_ = code.b.icmp_signed("==", rest, code.int(0))
+            is_long = code.b.and_(large, round_)
+        return is_long
 
     def _copy(self, copies: tuple[Copy, ...], inwards: bool) -> None:
         code = self.code
