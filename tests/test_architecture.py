@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "plan": {"graph", "derive"},
     "emit": {"graph", "plan"},
     "runtime": {"graph", "cells", "derive", "plan", "emit"},
-    "export": {"graph", "cells", "derive", "runtime"},
+    "export": {"graph", "cells", "derive", "plan", "emit", "runtime", "files"},
     "bridge": {"runtime"},
     "layers": {"graph", "cells", "runtime", "bridge"},
     "keras": {"layers"},

@@ -37,6 +37,15 @@ class Buffer:
     width: int
     against_time: bool = False
 
+    def shape(self, batch: int, timesteps: int) -> tuple[int, ...]:
+        """Its shape for a batch of sequences."""
+        return {
+            SEQUENCE: (batch, timesteps, self.width),
+            SAMPLE: (batch, self.width),
+            HISTORY: (batch, timesteps + 1, self.width),
+            CARRY: (batch, 2, self.width),
+        }.get(self.kind, (self.width,))
+
 
 @dataclass(frozen=True)
 class Place:

@@ -36,16 +36,7 @@ from refrain.graph.masking import HELD, hold_output, with_mask
 from refrain.plan.layout import Machine
 from refrain.plan.linear import is_linear
 from refrain.plan.passes import Plan, Task, make_plan, without
-from refrain.plan.program import (
-    CARRY,
-    HISTORY,
-    SAMPLE,
-    SEQUENCE,
-    Buffer,
-    Gathering,
-    Part,
-    Program,
-)
+from refrain.plan.program import Buffer, Gathering, Part, Program
 from refrain.plan.show import show
 from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
@@ -99,12 +90,7 @@ class Native:
 
     def shape(self, buffer: Buffer, batch: int, timesteps: int) -> tuple[int, ...]:
         """The shape of a buffer for a batch of sequences."""
-        return {
-            SEQUENCE: (batch, timesteps, buffer.width),
-            SAMPLE: (batch, buffer.width),
-            HISTORY: (batch, timesteps + 1, buffer.width),
-            CARRY: (batch, 2, buffer.width),
-        }.get(buffer.kind, (buffer.width,))
+        return buffer.shape(batch, timesteps)
 
     def check(self, arguments: Sequence[Any], batch: int, timesteps: int) -> None:
         """Refuse arrays that native code would read or write beyond their end.

@@ -40,14 +40,27 @@ def emit_program(
     `<name>_run` does samples [first, last) of all buffers; `<name>_prepare` comes
     before it, packs the weights and asks for large pages.
     """
-    _emit_prepare(module, f"{name}_prepare", program, target)
-    function = ir.Function(module, ENTRY, f"{name}_run")
+    emit_prepare(module, f"{name}_prepare", program, target)
+    emit_run(module, f"{name}_run", program, parts, target)
+
+
+def emit_run(
+    module: ir.Module,
+    name: str,
+    program: Program,
+    parts: dict[Node, Part],
+    target: Target,
+) -> ir.Function:
+    """Add the function that does samples [first, last) of all buffers."""
+    function = ir.Function(module, ENTRY, name)
     _TimeLoop(Code(function, target), program, parts).emit()
+    return function
 
 
-def _emit_prepare(
+def emit_prepare(
     module: ir.Module, name: str, program: Program, target: Target
 ) -> None:
+    """Add the function that packs the weights and asks for large pages."""
     code = Code(ir.Function(module, ENTRY, name), target)
     pointers, batch, timesteps, *_ = code.function.args
     base = {b.name: code.pointer(pointers, i) for i, b in enumerate(program.buffers)}

@@ -103,6 +103,11 @@ class Target:
         return _BYTES[self.dtype]
 
     @property
+    def address_bits(self) -> int:
+        """Bits of an address."""
+        return 64 if "64" in self.triple.split("-")[0] else 32
+
+    @property
     def scalar(self) -> ir.Type:
         return ir.FloatType() if self.dtype == "float32" else ir.DoubleType()
 

@@ -1,0 +1,174 @@
+"""Emits a program as functions that stand alone: for C, for WebAssembly, for a chip.
+
+A stream is one block of memory that the caller provides: the states first, then what a
+step needs to work. Nothing is allocated and nothing outside is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from llvmlite import ir
+
+from refrain.emit.llvm.code import I64, PTR, VOID, Code
+from refrain.emit.llvm.time_loop import emit_run
+from refrain.emit.llvm.vectors import Target
+from refrain.graph.node import Node
+from refrain.plan.program import SHARED, Buffer, Part, Program
+
+FIRST, LAST = "first_", "last_"
+INPUT, OUTPUT = "x", "y"
+_ALIGNED = 64  # bytes: a cache line, and no vector is longer
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Where the buffers of one stream lie in its block of memory.
+
+    Attributes:
+        offsets: the first number of each buffer.
+        state: numbers of the states, which come first.
+        size: numbers of the whole block.
+    """
+
+    offsets: Mapping[str, int]
+    state: int
+    size: int
+
+    @staticmethod
+    def of(program: Program) -> Memory:
+        """The block of memory that a program needs for one stream."""
+        firsts = [b for b in program.inputs if b.name.startswith(FIRST)]
+        state = sum(b.width for b in firsts)
+        offsets, end = {}, 0
+        for buffer in (*firsts, *_working(program)):
+            offsets[buffer.name] = end
+            end += int(np.prod(buffer.shape(1, 1)))
+        for buffer in firsts:  # a step writes the new state over the old one
+            offsets[LAST + buffer.name.removeprefix(FIRST)] = offsets[buffer.name]
+        return Memory(offsets, state, end)
+
+
+def _working(program: Program) -> list[Buffer]:
+    """What a step writes besides its output and the states, and forgets."""
+    return [
+        b
+        for b in program.outputs
+        if b.kind != SHARED and b.name != OUTPUT and not b.name.startswith(LAST)
+    ]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """All numbers that steps read and never write, in one array.
+
+    Attributes:
+        offsets: the first number of each buffer.
+        numbers: the array.
+        inside: the array is part of the code; else a caller passes it.
+    """
+
+    offsets: Mapping[str, int]
+    numbers: np.ndarray
+    inside: bool
+
+    @staticmethod
+    def of(constants: Mapping[str, np.ndarray], inside: bool) -> Weights:
+        """Constants side by side, each from the start of a cache line."""
+        offsets, parts, end = {}, [], 0
+        for name, array in constants.items():
+            offsets[name] = end
+            line = _ALIGNED // array.itemsize
+            parts.append(np.pad(array.ravel(), (0, -array.size % line)))
+            end += parts[-1].size
+        numbers = np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return Weights(offsets, numbers, inside)
+
+
+def emit_standalone(
+    module: ir.Module,
+    name: str,
+    program: Program,
+    parts: dict[Node, Part],
+    target: Target,
+    weights: Weights,
+) -> None:
+    """Add `<name>_init`, `_reset`, `_step` and `_run` to a module.
+
+    Args:
+        module: of the target's triple.
+        name: what the functions are called after.
+        program: a forward program whose output leaves at every step.
+        parts: where each weight leaf lies.
+        target: the processor.
+        weights: the numbers of each shared buffer that a step reads.
+    """
+    run = emit_run(module, f"{name}_program", program, parts, target)
+    run.linkage = "internal"
+    memory = Memory.of(program)
+    inside = _array(module, f"{name}_weights", weights) if weights.inside else None
+    _emit_zeros(module, f"{name}_init", memory.size, target)
+    _emit_zeros(module, f"{name}_reset", memory.state, target)
+    for steps in ("step", "run"):
+        code = _open(module, f"{name}_{steps}", steps == "run", inside, target)
+        _emit_steps(code, run, memory, program, weights, inside)
+
+
+def _array(module: ir.Module, name: str, weights: Weights) -> ir.GlobalVariable:
+    data = bytearray(weights.numbers.tobytes())
+    kind = ir.ArrayType(ir.IntType(8), len(data))
+    made = ir.GlobalVariable(module, kind, name)
+    made.linkage, made.global_constant, made.align = "internal", True, _ALIGNED
+    made.initializer = ir.Constant(kind, data)
+    return made
+
+
+def _emit_zeros(module: ir.Module, name: str, count: int, target: Target) -> None:
+    """A function that sets the first numbers of a stream to zero."""
+    function = ir.Function(module, ir.FunctionType(VOID, [PTR]), name)
+    # Optimised, the loop would become a call of memset, which a chip may not have.
+    for attribute in ("noinline", "nounwind", "optnone"):
+        function.attributes.add(attribute)
+    code = Code(function, target)
+    with code.loop(0, count) as k:
+        code.store(ir.Constant(code.number, 0.0), code.at(function.args[0], k))
+    code.b.ret_void()
+
+
+def _open(
+    module: ir.Module, name: str, many: bool, inside: ir.Value | None, target: Target
+) -> Code:
+    """A function of stream, weights if they are not inside, input, steps, output."""
+    counts = [ir.IntType(target.address_bits)] if many else []
+    given = [] if inside is not None else [PTR]
+    kind = ir.FunctionType(VOID, [PTR, *given, PTR, *counts, PTR])
+    return Code(ir.Function(module, kind, name), target)
+
+
+def _emit_steps(
+    code: Code,
+    run: ir.Function,
+    memory: Memory,
+    program: Program,
+    weights: Weights,
+    inside: ir.Value | None,
+) -> None:
+    stream, *arguments, y = code.function.args
+    array = arguments.pop(0) if inside is None else code.b.bitcast(inside, PTR)
+    x, *counts = arguments
+    steps = code.int(1)
+    for count in counts:
+        steps = count if count.type == I64 else code.b.zext(count, I64)
+    pointers = code.b.bitcast(code.b.alloca(PTR, len(program.buffers)), PTR)
+    for index, buffer in enumerate(program.buffers):
+        name = buffer.name
+        address = {INPUT: x, OUTPUT: y}.get(name, ir.Constant(PTR, None))
+        for base, offsets in ((stream, memory.offsets), (array, weights.offsets)):
+            if name in offsets:
+                address = code.b.bitcast(code.at(base, offsets[name]), PTR)
+        slot = code.b.gep(pointers, [code.int(index)], source_etype=PTR)
+        code.b.store(address, slot)
+    code.b.call(run, [pointers, code.int(1), steps, code.int(0), code.int(1)])
+    code.b.ret_void()

@@ -1,0 +1,129 @@
+"""One step with its weights as code that needs nothing else, for any processor.
+
+Weights are packed here, by the code that kernels pack them with, so that a chip holds
+each number once and starts at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from llvmlite import binding as llvm
+from llvmlite import ir
+
+from refrain.emit.llvm.standalone import OUTPUT, Memory, Weights, emit_standalone
+from refrain.emit.llvm.time_loop import emit_prepare
+from refrain.emit.llvm.vectors import Target
+from refrain.plan.layout import PACKED, Machine
+from refrain.plan.passes import Task, make_plan
+from refrain.plan.program import SHARED, Part, Program
+from refrain.runtime.compile import Library, compile_object
+
+Arrays = Mapping[str, np.ndarray]
+_PREPARE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)
+_RUN = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_size_t, ctypes.c_void_p)
+
+
+@dataclass(frozen=True)
+class Standalone:
+    """Object code of `<name>_init`, `_reset`, `_step` and `_run`.
+
+    Attributes:
+        name: what the functions are called after.
+        code: an object file.
+        features, outputs: numbers that enter and leave a step.
+        memory: what a stream needs.
+        weights: in the code, or to be passed.
+    """
+
+    name: str
+    code: bytes
+    features: int
+    outputs: int
+    memory: Memory
+    weights: Weights
+
+    def run(self, x: np.ndarray, target: Target) -> np.ndarray:
+        """Outputs `(timesteps, outputs)` for `(timesteps, features)`, on this machine.
+
+        The code is for this machine's `target`, with its weights inside.
+        """
+        run = _RUN(Library(self.code, target).address(f"{self.name}_run"))
+        x = np.ascontiguousarray(x, target.dtype)
+        y = np.empty((len(x), self.outputs), target.dtype)
+        stream = np.zeros(self.memory.size, target.dtype)
+        run(stream.ctypes.data, x.ctypes.data, len(x), y.ctypes.data)
+        return y
+
+
+def compile_step(
+    name: str, task: Task, variables: Arrays, target: Target, inside: bool = True
+) -> Standalone:
+    """Compile a step for a processor.
+
+    Args:
+        name: what the functions are called after.
+        task: the step, without a gradient, whose output leaves at every step.
+        variables: the numbers of each variable.
+        target: the processor.
+        inside: the weights are part of the code.
+    """
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    machine = Machine(target.width, target.registers, rows=1)
+    program = make_plan(replace(task, machine=machine)).forward
+    weights = Weights.of(_constants(program, task.parts, target, variables), inside)
+    module = ir.Module(name)
+    module.triple = target.triple
+    leaves = task.graph.leaves
+    parts = {leaves[n]: p for n, p in task.parts.items() if n in leaves}
+    emit_standalone(module, name, program, parts, target, weights)
+    widths = {b.name: b.width for b in program.buffers}
+    return Standalone(
+        name,
+        compile_object(str(module), target),
+        widths["x"],
+        widths[OUTPUT],
+        Memory.of(program),
+        weights,
+    )
+
+
+def _constants(
+    program: Program, parts: Mapping[str, Part], target: Target, variables: Arrays
+) -> dict[str, np.ndarray]:
+    """What a step reads of weights: packed matrices, and variables with vectors."""
+    read = {part.variable for part in parts.values() if len(part.shape) < 2}
+    found = {n: np.asarray(a, target.dtype) for n, a in variables.items() if n in read}
+    packed = _packed(program, target, variables)
+    return found | ({} if packed is None else {PACKED: packed})
+
+
+def _packed(program: Program, target: Target, variables: Arrays) -> np.ndarray | None:
+    """The matrices as tiles of the target's vectors read them."""
+    buffers = {b.name: b for b in program.buffers}
+    if PACKED not in buffers:
+        return None
+    here = replace(Target.host(target.dtype), width=target.width)
+    # Only shared buffers are touched here.
+    packing = replace(
+        program, outputs=tuple(b for b in program.outputs if b.kind == SHARED)
+    )
+    module = ir.Module("pack")
+    module.triple = here.triple
+    emit_prepare(module, "prepare", packing, here)
+    prepare = _PREPARE(
+        Library(compile_object(str(module), here), here).address("prepare")
+    )
+    packed = np.zeros(buffers[PACKED].width, target.dtype)
+    given = {n: np.ascontiguousarray(a, target.dtype) for n, a in variables.items()}
+    given[PACKED] = packed
+    addresses = [
+        given[b.name].ctypes.data if b.name in given else None for b in packing.buffers
+    ]
+    pointers = (ctypes.c_void_p * len(addresses))(*addresses)
+    prepare(ctypes.addressof(pointers), 1, 1, 0, 1)
+    return packed

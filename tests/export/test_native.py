@@ -1,0 +1,152 @@
+"""Native code that left Python computes what Python computes."""
+
+import ctypes
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from refrain import cells
+from refrain.emit.llvm.targets import HOST, TARGETS
+from refrain.errors import ExportError
+from refrain.export.native import INSIDE, SEPARATE, interpreted, write_native
+from tests.export.programs import JS_PROGRAM, built, c_program, listed, printed, task_of
+from tests.layers.samples import mgu, two_faced
+from tests.randoms import random_weights, sized_cell
+
+FEATURES, STEPS = 5, 9
+
+
+def needs(program: str):
+    return pytest.mark.skipif(
+        shutil.which(program) is None, reason=f"{program} is not installed"
+    )
+
+
+def exported(made, folder, rng, target=HOST, weights=INSIDE, suffix=".o"):
+    """A file of a cell's code, frames, and the outputs that they mean."""
+    sized = sized_cell(made, 17)
+    variables = random_weights(sized, FEATURES, rng)
+    task = task_of(sized, FEATURES)
+    files = write_native(
+        task, variables, folder / f"net{suffix}", target, weights, made.name
+    )
+    x = rng.normal(size=(STEPS, FEATURES)).astype("float32")
+    return files, x, interpreted(task, variables, x).ravel()
+
+
+@needs("gcc")
+@pytest.mark.parametrize("weights", [INSIDE, SEPARATE])
+@pytest.mark.parametrize("made", [*cells.ALL, mgu, two_faced], ids=str)
+def test_c_computes_the_same(made, weights, tmp_path, rng):
+    files, x, expected = exported(made, tmp_path, rng, weights=weights)
+    separate = files[2] if weights == SEPARATE else None
+    (tmp_path / "main.c").write_text(c_program(x, separate))
+    strict = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    built(tmp_path, "gcc", *strict)
+    found = printed(["./main"], tmp_path)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+@needs("gcc")
+@pytest.mark.parametrize("target", ["x86-64", "x86-64-v3"])
+def test_c_computes_the_same_for_any_x86(target, tmp_path, rng):
+    _, x, expected = exported(cells.lstm, tmp_path, rng, target)
+    (tmp_path / "main.c").write_text(c_program(x))
+    built(tmp_path)
+    found = printed(["./main"], tmp_path)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+@needs("gcc")
+def test_the_comparison_catches_another_order_of_gates(tmp_path, rng):
+    _, x, expected = exported(cells.gru, tmp_path, rng)
+    (tmp_path / "main.c").write_text(c_program(x[:, ::-1]))
+    built(tmp_path)
+    assert np.abs(printed(["./main"], tmp_path) - expected).max() > 1e-3
+
+
+@needs("node")
+@needs("wasm-ld")
+@pytest.mark.parametrize("made", [*cells.ALL, mgu], ids=str)
+def test_webassembly_computes_the_same(made, tmp_path, rng):
+    (_, header), x, expected = exported(made, tmp_path, rng, "wasm32", suffix=".wasm")
+    found = re.findall(r"NET_(\w+) = (\d+)", header.read_text())
+    sizes = {name.lower(): int(number) for name, number in found}
+    program = JS_PROGRAM.format(numbers=listed(x), steps=STEPS, **sizes)
+    (tmp_path / "main.js").write_text(program)
+    found = printed(["node", "main.js"], tmp_path)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+@needs("qemu-aarch64")
+@needs("aarch64-linux-gnu-gcc")
+def test_aarch64_computes_the_same(tmp_path, rng):
+    _, x, expected = exported(cells.lstm, tmp_path, rng, "aarch64")
+    (tmp_path / "main.c").write_text(c_program(x))
+    built(tmp_path, "aarch64-linux-gnu-gcc", "-static")
+    found = printed(["qemu-aarch64", "main"], tmp_path)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6)
+
+
+@needs("gcc")
+def test_shared_library_is_loaded(tmp_path, rng):
+    (library, _), x, expected = exported(mgu, tmp_path, rng, suffix=".so")
+    net = ctypes.CDLL(str(library))
+    stream, y = np.zeros(10_000, "float32"), np.zeros((STEPS, 17), "float32")
+    pointer = ctypes.c_void_p
+    net.net_init(pointer(stream.ctypes.data))
+    net.net_run(
+        *(pointer(a.ctypes.data) for a in (stream, x)),
+        ctypes.c_size_t(STEPS),
+        pointer(y.ctypes.data),
+    )
+    np.testing.assert_allclose(y.ravel(), expected, rtol=1e-6, atol=1e-6)
+
+
+@needs("nm")
+@pytest.mark.parametrize("target", [t for t in TARGETS if t != "wasm32"])
+@pytest.mark.parametrize("made", [*cells.ALL, mgu, two_faced], ids=str)
+def test_code_calls_nothing(made, target, tmp_path, rng):
+    (code, _), *_ = exported(made, tmp_path, rng, target)
+    command = [shutil.which("nm"), "-u", str(code)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_weights_are_in_the_code_once(tmp_path, rng):
+    sized = cells.lstm(64)
+    files, *_ = exported(cells.lstm, tmp_path, rng)
+    variables = random_weights(sized, 64, rng)
+    task = task_of(sized, 64)
+    path = tmp_path / "big.o"
+    write_native(task, variables, path, HOST, INSIDE, "big")
+    numbers = sum(v.size for v in variables.values())
+    assert 4 * numbers < path.stat().st_size < 4 * numbers + files[0].stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("file", "target", "weights", "message"),
+    [
+        ("net.o", "z80", INSIDE, "unknown target 'z80'; expected one of host, x86-64"),
+        ("net.exe", HOST, INSIDE, r"expected a file named \*.o, \*.so or \*.wasm"),
+        ("net.wasm", HOST, INSIDE, "code for host is no WebAssembly; use wasm32"),
+        ("net.so", "riscv32", INSIDE, "linked for this machine alone"),
+        ("my-net.o", HOST, INSIDE, "'my-net' is no name in C"),
+        ("net.o", HOST, "outside", "expected weights inside or separate"),
+    ],
+)
+def test_mistakes_are_told(file, target, weights, message, tmp_path, rng):
+    sized = cells.simple_rnn(3)
+    with pytest.raises(ExportError, match=message):
+        write_native(
+            task_of(sized, 2),
+            random_weights(sized, 2, rng),
+            tmp_path / file,
+            target,
+            weights,
+            "a test",
+        )
+    assert list(tmp_path.iterdir()) == []
