@@ -77,7 +77,7 @@ def refrain_on_torch(case: Case) -> Step:
 
     def step():
         x = torch.tensor(case.x, requires_grad=True)
-        y, _ = on_torch.recurrent(case.request, {"x": x}, variables, states)
+        y, *_ = on_torch.recurrent(case.request, {"x": x}, variables, states)
         y.backward(grad)
         return y, x.grad
 

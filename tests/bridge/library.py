@@ -20,10 +20,11 @@ def called(point):
     groups = point.inputs, point.variables, point.states
 
     def function(inputs, variables, states):
-        y, last = bridge.recurrent(
+        y, last, every = bridge.recurrent(
             point.request, inputs, variables, list(states.values())
         )
         found = {f"last_{s}": a for s, a in last.items()}
+        found |= {f"every_{s}": a for s, a in every.items()}
         return found if y is None else found | {"y": y}
 
     return slopes(function, groups, point.arriving)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from refrain import cells
-from refrain.cells import cell, scalar
+from refrain.cells import cell, matrix, scalar
 from refrain.functions import sigmoid, softmax, tanh
 from refrain.runtime.driver import Request
 from tests.bridge import library
@@ -23,8 +23,22 @@ def leaky(x, s_prev, W, U, b, a, d):
     return d * tanh(s) + s, s
 
 
+@cell(
+    state={"s": "half", "t": "units"},
+    output="y",
+    W=matrix("features", "half"),
+    V=matrix("half", "units"),
+)
+def narrow(x, s_prev, t_prev, W, V):
+    """States of two sizes, and an output that is none of them."""
+    s = tanh(x @ W + 0.5 * s_prev)
+    t = 0.7 * t_prev * t_prev + s @ V
+    return tanh(t) - 0.2 * t_prev, s, t
+
+
 LSTM, GRU = cells.lstm(6), cells.gru(5)
 BY_GATE = ("dropout.f", "dropout.g", "recurrent_dropout.f", "recurrent_dropout.o")
+TRAINED = {"resets": True, "trained_start": True}
 CASES = {
     "rnn": Request(cells.simple_rnn(3), 4),
     "lstm": Request(LSTM, 4),
@@ -39,7 +53,30 @@ CASES = {
     "zero": Request(LSTM, 4, mask="zero"),
     "hold the last output": Request(LSTM, 4, sequence=False, mask="hold"),
     "dropout": Request(GRU, 4, dropout=("dropout", "recurrent_dropout")),
-    "all": Request(LSTM, 4, against_time=True, mask="hold", dropout=BY_GATE),
+    "zoneout": Request(LSTM, 4, zoneout=(("h", None), ("c", None))),
+    "zoneout expected": Request(LSTM, 4, zoneout=(("h", 0.1), ("c", 0.4))),
+    "zoneout masked": Request(leaky(5), 3, mask="hold", zoneout=(("s", None),)),
+    "resets": Request(LSTM, 4, resets=True),
+    "resets of a held output": Request(leaky(5), 3, mask="hold", resets=True),
+    "resets to trained states": Request(LSTM, 4, **TRAINED, mask="hold"),
+    "resets of the last output": Request(leaky(5), 3, sequence=False, **TRAINED),
+    "every state": Request(LSTM, 4, every_state=True),
+    "every state of others": Request(
+        narrow(5, half=3), 4, every_state=True, against_time=True, **TRAINED
+    ),
+    "every state masked": Request(
+        GRU, 4, mask="zero", every_state=True, sequence=False
+    ),
+    "all": Request(
+        LSTM,
+        4,
+        against_time=True,
+        mask="hold",
+        dropout=BY_GATE,
+        zoneout=(("h", None), ("c", 0.3)),
+        every_state=True,
+        **TRAINED,
+    ),
 }
 IN_FLOAT32 = ("rnn", "gru", "scalars", "all")
 

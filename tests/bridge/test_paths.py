@@ -3,12 +3,15 @@
 `test_backends.py` runs this file once more for every other array library.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras import ops
 
 from refrain import cells, layers
 from refrain.errors import KernelError
+from refrain.graph.changes import Changes
 from refrain.layers.paths import Run, run_cell
 from refrain.layers.scan import Weights
 from refrain.runtime.driver import Request
@@ -16,9 +19,22 @@ from tests.bridge import library
 from tests.bridge.reference import random_point
 
 MASKED = Request(cells.lstm(6), 4, mask="hold")
-EVERY_OUTPUT = Run(
-    sequence=True, against_time=False, zero_output_for_mask=False, unroll=False
+UNTRAINED = ("mask", "resets", "zoneout.h", "dropout", "recurrent_dropout.f")
+ALL = replace(
+    MASKED,
+    dropout=("dropout", "recurrent_dropout.f"),
+    zoneout=(("h", None), ("c", 0.3)),
+    resets=True,
+    trained_start=True,
+    every_state=True,
 )
+UNMASKED = replace(ALL, mask=None, trained_start=False)
+
+
+def run_of(request, **how):
+    """The same of a layer."""
+    changes = {n: getattr(request, n) for n in Changes.__dataclass_fields__}
+    return Run(**{"sequence": True, "changes": Changes(**changes)} | how)
 
 
 @pytest.fixture(params=["require", "off"])
@@ -26,29 +42,32 @@ def path(request, monkeypatch):
     monkeypatch.setenv("REFRAIN_KERNELS", request.param)
 
 
-def slopes(point, run=EVERY_OUTPUT):
+def slopes(point, run=None):
     """What a path results in, and gradients."""
     sized, features = point.request.sized, point.request.features
 
     def function(inputs, variables, states):
         inputs = dict(inputs)
-        x, mask = inputs.pop("x"), inputs.pop("mask", None)
-        _, outputs, last = run_cell(
+        for name in {"mask", "resets"} & inputs.keys():
+            inputs[name] = ops.greater(inputs[name], 0.5)
+        declared = [*sized.variables(features), *sized.starts()]
+        ran = run_cell(
             sized,
-            x,
-            list(states.values()),
-            Weights(sized.variables(features), variables),
-            None if mask is None else ops.greater(mask, 0.5),
             inputs,
-            run,
+            list(states.values()),
+            Weights([v for v in declared if v.name in variables], variables),
+            run or run_of(point.request),
         )
-        names = [f"last_{s}" for s in sized.cell.states]
-        return {"y": outputs, **dict(zip(names, last, strict=True))}
+        found = dict(zip(sized.cell.states, ran.last, strict=True))
+        found = {"y": ran.outputs} | {f"last_{s}": a for s, a in found.items()}
+        names = [f"every_{s}" for s in sized.cell.states]
+        return found | dict(zip(names, ran.every, strict=False))
 
     groups = point.inputs, point.variables, point.states
     arriving = {n: a for n, a in point.arriving.items() if n != "last_held"}
     results, grads = library.slopes(function, groups, arriving)
-    grads = {f"grad {n}": g for n, g in (grads or {}).items() if n != "mask"}
+    grads = {f"grad {n}": g for n, g in (grads or {}).items()}
+    grads = {n: g for n, g in grads.items() if n.split(" ")[1] not in UNTRAINED}
     return results | grads
 
 
@@ -68,9 +87,10 @@ def test_nan_at_masked_steps_leaves_no_trace(rng):
 
 
 @pytest.mark.parametrize(("sequence", "against_time"), [(True, False), (False, True)])
-def test_both_paths_mean_the_same(sequence, against_time, rng, monkeypatch):
-    run = Run(sequence, against_time, zero_output_for_mask=False, unroll=False)
-    point = random_point(MASKED, rng)
+@pytest.mark.parametrize("request_", [MASKED, ALL, UNMASKED], ids=["masked", "all", ""])
+def test_both_paths_mean_the_same(request_, sequence, against_time, rng, monkeypatch):
+    run = run_of(request_, sequence=sequence, against_time=against_time)
+    point = random_point(request_, rng)
     if not sequence:
         point.arriving["y"] = point.arriving["y"][:, -1:]
     found = []

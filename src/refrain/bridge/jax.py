@@ -24,6 +24,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from refrain.bridge.programs import (
     NO_SECOND_DERIVATIVE,
+    Results,
     arguments_of,
     by_state,
     kernel_of,
@@ -72,19 +73,15 @@ def recurrent(
     inputs: Mapping[str, jax.Array],
     variables: Mapping[str, jax.Array],
     states: Sequence[jax.Array],
-) -> tuple[jax.Array | None, dict[str, jax.Array]]:
+) -> Results:
     """Run a cell over a batch of sequences.
 
     Args:
         request: the cell and how to run it.
-        inputs: `x` `(batch, timesteps, features)`; dropout masks by leaf name, each
-            `(batch, size)`; `mask` `(batch, timesteps)`, 1 where a step counts.
+        inputs: `x` and whatever else the request's changes read, by leaf name; see
+            `refrain.bridge.programs.arguments_of` for their shapes.
         variables: the cell's variables by name.
         states: first states, each `(batch, size)`.
-
-    Returns:
-        Outputs `(batch, timesteps, units)`, or None where only the last is wanted;
-        last states by name, and the last output as `held` where it is no state.
 
     Raises:
         KernelError: an array is missing, or its shape or dtype is not the expected one.
@@ -102,7 +99,7 @@ def recurrent(
     key = request.key()
     if key not in _functions:
         _functions[key] = _differentiable(request)
-    return by_state(kernel, _functions[key](*arguments))
+    return by_state(kernel, request, _functions[key](*arguments))
 
 
 def _differentiable(request: Request) -> Run:

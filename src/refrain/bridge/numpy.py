@@ -13,6 +13,7 @@ import numpy as np
 
 from refrain.bridge.memory import empty
 from refrain.bridge.programs import (
+    Results,
     arguments_of,
     by_state,
     kernel_of,
@@ -43,7 +44,7 @@ def recurrent(
     inputs: Mapping[str, np.ndarray],
     variables: Mapping[str, np.ndarray],
     states: Sequence[np.ndarray],
-) -> tuple[np.ndarray | None, dict[str, np.ndarray]]:
+) -> Results:
     """Run a cell over a batch of sequences; see `refrain.bridge.jax.recurrent`."""
     x = inputs["x"]
     kernel = kernel_of(request, x, training=False)
@@ -56,7 +57,7 @@ def recurrent(
         lambda size: np.zeros((len(x), size), x.dtype),
     )
     results, _ = run_forward(kernel, call_by_name, arguments)
-    return by_state(kernel, results)
+    return by_state(kernel, request, results)
 
 
 def call_by_name(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from refrain.errors import KernelError
 from refrain.runtime.driver import Kernel, Native, Request, kernel_for, rows_a_thread
@@ -50,9 +50,12 @@ def arguments_of(
     Args:
         kernel: the kernel.
         request: what it was wanted for.
-        inputs: `x` `(batch, timesteps, features)`; dropout masks by leaf name, each
-            `(batch, size)`; `mask` `(batch, timesteps)`, 1 where a step counts.
-        variables: the cell's variables by name.
+        inputs: `x` `(batch, timesteps, features)`; whatever else the changes of the
+            request read, by leaf name: dropout masks `(batch, size)`; drawn zoneout
+            `(batch, timesteps, size)`; `mask` and `resets` `(batch, timesteps)`, 1
+            where a step counts and where a sequence begins anew.
+        variables: the cell's variables by name, `start.<state>` among them where
+            resets lead to trained states.
         states: first states, each `(batch, size)`.
         zeros: makes `(batch, size)` of a size, for the output before the first step.
 
@@ -72,6 +75,7 @@ def arguments_of(
     given |= {f"first_{s}": a for s, a in zip(names, states, strict=True)}
     held = [f"first_{s}" for s in kernel.states[len(names) :]]
     shapes = {v.name: v.shape for v in request.sized.variables(request.features)}
+    shapes |= {v.name: v.shape for v in request.sized.starts()}
     arguments = []
     for buffer in kernel.forward.program.inputs:
         name = buffer.name
@@ -161,10 +165,8 @@ def sums_samples(native: Native) -> bool:
 
 
 def results_of(kernel: Kernel) -> list[str]:
-    """Names of what a forward run results in: outputs where wanted, last states."""
-    results = [f"last_{state}" for state in kernel.states]
-    wanted = any(b.name == "y" for b in kernel.forward.program.outputs)
-    return ["y", *results] if wanted else results
+    """Names of what a forward run results in: sequences where wanted, last states."""
+    return [*kernel.forward.sequences, *(f"last_{state}" for state in kernel.states)]
 
 
 def shapes_of_results(kernel: Kernel, x: Array) -> list[tuple[int | None, ...]]:
@@ -173,13 +175,32 @@ def shapes_of_results(kernel: Kernel, x: Array) -> list[tuple[int | None, ...]]:
     return [_shape(kernel.forward, buffers[n], x) for n in results_of(kernel)]
 
 
-def by_state(
-    kernel: Kernel, results: Sequence[Array]
-) -> tuple[Array | None, dict[str, Array]]:
-    """Results as a bridge returns them: outputs or None, and last states by name."""
-    count = len(kernel.states)
-    y = results[0] if len(results) > count else None
-    return y, dict(zip(kernel.states, results[-count:], strict=True))
+class Results(NamedTuple):
+    """What a bridge returns.
+
+    Attributes:
+        y: outputs `(batch, timesteps, units)`; None where only the last is wanted.
+        last: last states by name, and the last output as `held` where it is no state.
+        every: the states after each step by name, `(batch, timesteps, size)` each;
+            empty where they are not wanted.
+    """
+
+    y: Array | None
+    last: dict[str, Array]
+    every: dict[str, Array]
+
+
+def by_state(kernel: Kernel, request: Request, results: Sequence[Array]) -> Results:
+    """Results as a bridge returns them."""
+    found = dict(zip(results_of(kernel), results, strict=True))
+    y = found.get("y")
+    names = request.sized.cell.states if request.every_state else ()
+    return Results(
+        y,
+        {s: found[f"last_{s}"] for s in kernel.states},
+        # A state that leaves as the output leaves once.
+        {s: found.get(f"every_{s}", y) for s in names},
+    )
 
 
 def _by_name(kernel: Kernel, arguments: Sequence[Array]) -> dict[str, Array]:

@@ -23,6 +23,7 @@ from tensorflow.python.saved_model import save_context
 from refrain.bridge.numpy import call_by_name
 from refrain.bridge.programs import (
     NO_SECOND_DERIVATIVE,
+    Results,
     arguments_of,
     by_state,
     kernel_of,
@@ -63,7 +64,7 @@ def recurrent(
     inputs: Mapping[str, tf.Tensor],
     variables: Mapping[str, tf.Tensor],
     states: Sequence[tf.Tensor],
-) -> tuple[tf.Tensor | None, dict[str, tf.Tensor]]:
+) -> Results:
     """Run a cell over a batch of sequences; see `refrain.bridge.jax.recurrent`."""
     x = inputs["x"]
     taped = record.could_possibly_record()
@@ -88,7 +89,7 @@ def recurrent(
         tape = tape if taped else None
         return results, lambda *grads: _gradient(request, arguments, tape, grads)
 
-    return by_state(kernel, run(*map(tf.convert_to_tensor, arguments)))
+    return by_state(kernel, request, run(*map(tf.convert_to_tensor, arguments)))
 
 
 def _gradient(

@@ -10,6 +10,7 @@ import torch
 from refrain.bridge.numpy import call_by_name
 from refrain.bridge.programs import (
     NO_SECOND_DERIVATIVE,
+    Results,
     arguments_of,
     by_state,
     kernel_of,
@@ -52,7 +53,7 @@ def recurrent(
     inputs: Mapping[str, torch.Tensor],
     variables: Mapping[str, torch.Tensor],
     states: Sequence[torch.Tensor],
-) -> tuple[torch.Tensor | None, dict[str, torch.Tensor]]:
+) -> Results:
     """Run a cell over a batch of sequences; see `refrain.bridge.jax.recurrent`."""
     x = inputs["x"]
     arrays = [*inputs.values(), *variables.values(), *states]
@@ -66,7 +67,7 @@ def recurrent(
         states,
         lambda size: x.new_zeros((len(x), size)),
     )
-    return by_state(kernel, _Recurrent.apply(kernel, *arguments))
+    return by_state(kernel, request, _Recurrent.apply(kernel, *arguments))
 
 
 class _Recurrent(torch.autograd.Function):

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
 
-from refrain.cells.weights import BIAS, USUAL, Variable, Weight
+from refrain.cells.weights import BIAS, USUAL, Variable, Weight, vector
 from refrain.errors import CellError, CellShapeError
 from refrain.graph.functions import ACTIVATIONS
 from refrain.graph.graph import Graph
 from refrain.graph.node import Origin
+from refrain.graph.resets import START
 from refrain.graph.trace import trace
 
 
@@ -254,6 +255,14 @@ class SizedCell:
         """The arrays that hold the weights, in Keras's order."""
         sizes = {**self.sizes, "features": features}
         return self.cell.variables(sizes, **self.options)
+
+    def starts(self) -> tuple[Variable, ...]:
+        """One vector a state, at which a sequence may start: `start.h`."""
+        return tuple(
+            Variable(name, {name: vector(size, name)}, (self.sizes[size],))
+            for state, size in self.cell.states.items()
+            for name in (f"{START}.{state}",)
+        )
 
 
 def cell(

@@ -16,7 +16,7 @@ _FOLDED = ("add", "subtract", "multiply", "divide", "negative")
 
 
 def simplify(graph: Graph) -> Graph:
-    """Fold constants, drop additions of 0, products with 1, double signs, divisions."""
+    """Fold constants, drop additions of 0, products with 1, choices among equals."""
     return rewrite(graph, simpler)
 
 
@@ -33,6 +33,8 @@ def simpler(node: Node, operands: tuple[Node, ...]) -> Node | None:
     if name in ("multiply", "divide") and values[1] == 1.0:
         return operands[0]
     if name == "multiply" and values[0] == 1.0:
+        return operands[1]
+    if name == "where" and operands[1] is operands[2]:
         return operands[1]
     by_number = name == "divide" and operands[0].shape and not operands[1].shape
     if by_number and values[1] is None:

@@ -22,11 +22,14 @@ class Graph:
         leaves: every value that enters, by name: `x`, `h_prev`, `W.i`, `b.i`.
         results: every value that leaves, by name, in order: `output`, then the
             new states by name; a gradient graph has `grad_<leaf>`.
+        moving: names of the leaves that bring another value to each step, states
+            apart; all others stay the same over time.
     """
 
     name: str
     leaves: dict[str, Node]
     results: dict[str, Node]
+    moving: tuple[str, ...] = ("x",)
 
     def nodes(self) -> list[Node]:
         """All nodes that the results need, operands before their users."""

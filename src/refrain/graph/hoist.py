@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from refrain.graph.graph import Graph
-from refrain.graph.masking import MASK
 from refrain.graph.node import Node
 
 
@@ -17,10 +16,10 @@ def hoisted(graph: Graph, states: Collection[str]) -> tuple[list[Node], list[Nod
         states: names of the leaves that hold the old states, `h_prev`.
 
     Returns:
-        Values that follow the input, and values that stay the same over time.
+        Values that vary in time, and values that stay the same over it.
     """
     inside = graph.depending(states)
-    with_input = graph.depending({"x", MASK})
+    along = graph.depending(graph.moving)
     read = dict.fromkeys(
         operand
         for node in graph.nodes()
@@ -29,6 +28,6 @@ def hoisted(graph: Graph, states: Collection[str]) -> tuple[list[Node], list[Nod
         if operand not in inside
     )
     read |= dict.fromkeys(n for n in graph.results.values() if n not in inside)
-    moving = [n for n in read if n in with_input]
-    still = [n for n in read if n not in with_input and n.inputs]
+    moving = [n for n in read if n in along]
+    still = [n for n in read if n not in along and n.inputs]
     return moving, still

@@ -36,7 +36,7 @@ def with_mask(graph: Graph, states: Sequence[str], zero_output: bool) -> Graph:
         for state in states:
             new, old = graph.results[state], graph.leaves[f"{state}_prev"]
             results[state] = op("where", counts, new, old)
-    return Graph(graph.name, leaves, results)
+    return Graph(graph.name, leaves, results, (*graph.moving, MASK))
 
 
 def hold_output(graph: Graph) -> Graph:

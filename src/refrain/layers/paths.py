@@ -11,16 +11,18 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from refrain.cells import SizedCell
 from refrain.errors import KernelError
+from refrain.graph.changes import Changes
 from refrain.graph.masking import HELD, MASK
+from refrain.graph.resets import RESETS
 from refrain.layers.scan import Weights, scan_cell
 
 KERNEL, SCAN = "kernel", "scan"
@@ -33,14 +35,30 @@ class Run:
     Attributes:
         sequence: the outputs of all steps are wanted.
         against_time: from the last step to the first.
-        zero_output_for_mask: a skipped step puts out zero.
+        changes: of the cell's equations.
         unroll: the scan writes its loop out.
     """
 
     sequence: bool
-    against_time: bool
-    zero_output_for_mask: bool
-    unroll: bool
+    against_time: bool = False
+    changes: Changes = field(default_factory=Changes)
+    unroll: bool = False
+
+
+class Ran(NamedTuple):
+    """What comes out of a cell.
+
+    Attributes:
+        last_output: the output of the last step.
+        outputs: of all steps; the last as the only one where others are not wanted.
+        last: the last states.
+        every: the states of all steps, in order; empty where they are not wanted.
+    """
+
+    last_output: Any
+    outputs: Any
+    last: list[Any]
+    every: list[Any]
 
 
 def choose_path(dtype: str) -> tuple[str, str]:
@@ -71,24 +89,30 @@ def require_kernels(reason: str) -> None:
 
 def run_cell(
     sized: SizedCell,
-    x: Any,
+    inputs: Mapping[str, Any],
     states: Sequence[Any],
     weights: Weights,
-    mask: Any | None,
-    dropout: Mapping[str, Any],
     run: Run,
-) -> tuple[Any, Any, list[Any]]:
-    """Run a cell over `x`, `(batch, timesteps, features)`, on the path that fits.
+) -> Ran:
+    """Run a cell over a sequence on the path that fits.
 
-    Returns:
-        The last output, all outputs (or the last as the only one, where the others
-        are not wanted), and the last states.
+    Args:
+        sized: the cell.
+        inputs: `x` `(batch, timesteps, features)`, and what the changes read, by leaf
+            name; `mask` and `resets` as truth values `(batch, timesteps)`.
+        states: first states, each `(batch, size)`.
+        weights: the cell's variables.
+        run: how.
     """
-    if mask is not None:
+    beside = dict(inputs)
+    x: Any = beside.pop("x")
+    if MASK in beside:
         # What a skipped step holds must not reach products, nor their gradients.
-        x = ops.where(ops.expand_dims(mask, -1), x, ops.zeros_like(x))
+        x = ops.where(ops.expand_dims(beside[MASK], -1), x, ops.zeros_like(x))
+    for name in {MASK, RESETS} & beside.keys():
+        beside[name] = ops.cast(beside[name], x.dtype)
     path, _ = choose_path(keras.backend.standardize_dtype(x.dtype))
-    arrays = x, list(states), dict(weights.arrays), mask, dict(dropout)
+    arrays = x, beside, list(states), dict(weights.arrays)
     if path == SCAN:
         return _scan(sized, weights.variables, run, *arrays)
     return _bridge().by_device(
@@ -100,46 +124,40 @@ def run_cell(
     )
 
 
-def _scan(sized, variables, run, x, states, arrays, mask, dropout):
-    if run.against_time:
-        x = ops.flip(x, axis=1)
-        mask = ops.flip(mask, axis=1) if mask is not None else None
-    outputs, last = scan_cell(
+def _scan(sized, variables, run, x, beside, states, arrays) -> Ran:
+    outputs, last, every = scan_cell(
         sized,
-        x,
+        {"x": x, **beside},
         states,
         Weights(variables, arrays),
-        mask=mask,
-        dropout=dropout,
-        zero_output_for_mask=run.zero_output_for_mask,
+        changes=run.changes,
+        against_time=run.against_time,
         unroll=run.unroll,
     )
-    return outputs[:, -1], outputs if run.sequence else outputs[:, -1:], last
+    return Ran(
+        outputs[:, -1], outputs if run.sequence else outputs[:, -1:], last, every
+    )
 
 
-def _run_kernel(sized, run, x, states, arrays, mask, dropout):
+def _run_kernel(sized, run, x, beside, states, arrays) -> Ran:
     from refrain.runtime.driver import Request
 
-    inputs = {"x": x, **dropout}
-    masking = None
-    if mask is not None:
-        inputs[MASK] = ops.cast(mask, x.dtype)
-        masking = "zero" if run.zero_output_for_mask else "hold"
     request = Request(
         sized,
         x.shape[-1],
         keras.backend.standardize_dtype(x.dtype),
         sequence=run.sequence,
         against_time=run.against_time,
-        mask=masking,
-        dropout=tuple(sorted(dropout)),
+        **vars(run.changes),
     )
-    outputs, last = _bridge().recurrent(request, inputs, arrays, states)
+    inputs = {"x": x, **beside}
+    outputs, last, every = _bridge().recurrent(request, inputs, arrays, states)
     new = [last[name] for name in sized.cell.states]
-    if outputs is not None:
-        return outputs[:, -1], outputs, new
-    output = last.get(HELD, new[0])
-    return output, output[:, None], new
+    if outputs is None:
+        output = last.get(HELD, new[0])
+        return Ran(output, output[:, None], new, [])
+    kept = outputs if run.sequence else outputs[:, -1:]
+    return Ran(outputs[:, -1], kept, new, [every[s] for s in every])
 
 
 def _bridge() -> Any:

@@ -13,6 +13,8 @@ from keras import ops, tree
 
 from refrain.cells import Cell, SizedCell
 from refrain.errors import CellError
+from refrain.graph.changes import Changes
+from refrain.graph.masking import MASK
 from refrain.layers.checks import checked_mask, checked_states, sized_cell
 from refrain.layers.details import kernel_details
 from refrain.layers.equations import (
@@ -78,22 +80,25 @@ class EquationLoop(keras.layers.RNN):
         last_output, last = None, []
         for k, ((cell, sized), old) in enumerate(zip(stack, states, strict=True)):
             final = k == len(stack) - 1
-            run = Run(
-                # Cells of a stack read every output of the one before.
-                sequence=self.return_sequences or not final,
-                # The first of them turns time round; its outputs are turned already.
-                against_time=self.go_backwards and k == 0,
-                zero_output_for_mask=self.zero_output_for_mask,
-                unroll=self.unroll,
-            )
             sequences, *old = (
                 ops.cast(a, cell.compute_dtype) for a in (sequences, *old)
             )
             weights = weights_of(sized, cell, sequences.shape[-1])
             dropout = dropout_masks(cell, sequences[:, 0], old[0], training)
-            last_output, sequences, new = run_cell(
-                sized, sequences, old, weights, mask, dropout, run
+            inputs = {"x": sequences, **dropout}
+            masking = None
+            if mask is not None:
+                inputs[MASK] = mask
+                masking = "zero" if self.zero_output_for_mask else "hold"
+            run = Run(
+                # Cells of a stack read every output of the one before.
+                sequence=self.return_sequences or not final,
+                # The first of them turns time round; its outputs are turned already.
+                against_time=self.go_backwards and k == 0,
+                changes=Changes(dropout=tuple(sorted(dropout)), mask=masking),
+                unroll=self.unroll,
             )
+            last_output, sequences, new, _ = run_cell(sized, inputs, old, weights, run)
             if run.against_time and mask is not None:
                 mask = ops.flip(mask, axis=1)
             last.append(new)

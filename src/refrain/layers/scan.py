@@ -7,16 +7,17 @@ one value with all parts of a variable are one product. Gradients are the backen
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import keras
 from keras import ops
 
 from refrain.cells import SizedCell
 from refrain.cells.define import Variable
-from refrain.graph.dropout import INPUT, with_dropout
+from refrain.graph.changes import EVERY, Changes, changed
 from refrain.graph.graph import Graph, ordered
 from refrain.graph.hoist import hoisted
+from refrain.graph.masking import OUTPUT
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
 from refrain.layers.rules import matmul, rule_of
@@ -38,67 +39,100 @@ class Weights(NamedTuple):
         return found
 
 
+class Scanned(NamedTuple):
+    """Outputs `(batch, timesteps, units)`, last states, and the states of all steps.
+
+    The last, `(batch, timesteps, size)` each, are there where they are wanted.
+    """
+
+    outputs: Tensor
+    last: list[Tensor]
+    every: list[Tensor]
+
+
 def scan_cell(
     sized: SizedCell,
-    x: Tensor,
+    inputs: Mapping[str, Tensor],
     states: Sequence[Tensor],
     weights: Weights,
     *,
-    mask: Tensor | None = None,
-    dropout: Mapping[str, Tensor] | None = None,
-    zero_output_for_mask: bool = False,
+    changes: Changes,
+    against_time: bool = False,
     unroll: bool = False,
-) -> tuple[Tensor, list[Tensor]]:
+) -> Scanned:
     """Run a cell over a sequence.
 
     Args:
         sized: the cell.
-        x: `(batch, timesteps, features)`.
+        inputs: `x` `(batch, timesteps, features)`; whatever else the changes read, by
+            leaf name: `(batch, timesteps)` or `(batch, timesteps, size)` where it
+            varies in time, else `(batch, size)`.
         states: first states, each `(batch, size)`.
         weights: the cell's variables.
-        mask: `(batch, timesteps)`, false where a step is skipped: the states stay,
-            and the output is that of the step before, or zero before the first one.
-        dropout: masks by leaf name (see `graph.dropout`), each `(batch, size)`.
-        zero_output_for_mask: the output of a skipped step is zero.
+        changes: of the cell's equations.
+        against_time: read from the last step to the first.
         unroll: write the loop out.
-
-    Returns:
-        Outputs `(batch, timesteps, units)` and the last states.
     """
-    dropout = dropout or {}
-    graph = with_dropout(sized.graph, set(dropout))
+    x, own = inputs["x"], tuple(sized.cell.states)
+    graph, carried = changed(sized.graph, own, changes)
     executor = Executor(graph, weights, keras.backend.standardize_dtype(x.dtype))
-    names = [f"{s}_prev" for s in sized.cell.states]
+    names = [f"{s}_prev" for s in carried]
     moving, still = hoisted(graph, names)
-    known = executor.compute(still, executor.leaves(dropout))
-    along = {n: m[:, None] for n, m in dropout.items() if n.startswith(INPUT)}
-    before = executor.compute(moving, known | executor.leaves(along | {"x": x}))
-
+    known, before = _before_the_loop(executor, inputs, moving, still)
+    if against_time:
+        before = [ops.flip(value, axis=1) for value in before]
+    leaving = [n for n in graph.results if n == OUTPUT or n.startswith(EVERY)]
     # TensorFlow's scan wants outputs of the carry's structure.
     like_carry = keras.backend.backend() == "tensorflow"
+    kept = [*leaving, *carried] if like_carry else list(carried)
 
     def step(carry: Any, now: Any) -> tuple[Any, Any]:
-        output, *old = carry
-        values = known | dict(zip(moving, now["values"], strict=True))
+        values = known | dict(zip(moving, now, strict=True))
+        old = carry[len(kept) - len(names) :]
         values |= executor.leaves(dict(zip(names, old, strict=True)))
-        new_output, *new = executor.results(values)
-        if mask is not None:
-            kept = ops.zeros_like(output) if zero_output_for_mask else output
-            new_output = ops.where(now["mask"], new_output, kept)
-            new = [ops.where(now["mask"], n, o) for n, o in zip(new, old, strict=True)]
-        carry = [new_output, *new]
-        return carry, carry if like_carry else carry[:1]
+        found = dict(zip(graph.results, executor.results(values), strict=True))
+        carry = [found[name] for name in kept]
+        return carry, carry if like_carry else [found[name] for name in leaving]
 
-    shape: Any = ops.shape(x)
-    first = ops.zeros((shape[0], sized.output_size), dtype=x.dtype)
-    steps: dict[str, Any] = {"values": [ops.swapaxes(before[n], 0, 1) for n in moving]}
-    if mask is not None:
-        steps["mask"] = ops.expand_dims(ops.swapaxes(mask, 0, 1), -1)
+    starts = dict(zip(own, states, strict=True))
+    batch = cast(Any, ops.shape(x))[0]
+    for name in kept:
+        if name not in starts:
+            (size,) = graph.results[name].shape
+            starts[name] = ops.zeros((batch, sized.sizes[size]), x.dtype)
     scanned: Any = ops.scan(
-        step, [first, *states], steps, length=x.shape[1], unroll=unroll or 1
+        step,
+        [starts[name] for name in kept],
+        [ops.swapaxes(value, 0, 1) for value in before],
+        length=x.shape[1],
+        unroll=unroll or 1,
     )
-    (_, *last), (outputs, *_) = scanned
-    return ops.swapaxes(outputs, 0, 1), list(last)
+    last, sequences = scanned
+    last = dict(zip(kept, last, strict=True))
+    sequences = dict(zip(kept if like_carry else leaving, sequences, strict=True))
+    outputs, *more = (ops.swapaxes(sequences[name], 0, 1) for name in leaving)
+    # A state that is the output leaves as that alone.
+    every = dict.fromkeys(own if changes.every_state else (), outputs)
+    every |= {n.removeprefix(EVERY): m for n, m in zip(leaving[1:], more, strict=True)}
+    return Scanned(outputs, [last[s] for s in own], list(every.values()))
+
+
+def _before_the_loop(
+    executor: Executor,
+    inputs: Mapping[str, Tensor],
+    moving: Sequence[Node],
+    still: Sequence[Node],
+) -> tuple[dict[Node, Tensor], list[Tensor]]:
+    """What a step reads: values that stay, and values of all steps in order."""
+    along, same = {}, {}
+    for name, value in inputs.items():
+        if name in executor.graph.moving:
+            along[name] = value if len(value.shape) == 3 else value[..., None]
+        else:
+            along[name], same[name] = value[:, None], value
+    known = executor.compute(still, executor.leaves(same))
+    found = executor.compute(moving, known | executor.leaves(along))
+    return known, [found[node] for node in moving]
 
 
 class Executor:

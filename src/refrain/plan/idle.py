@@ -31,7 +31,7 @@ def idle_values(graph: Graph, nodes: Iterable[Node]) -> dict[Node, Node]:
     def rule(node: Node, operands: tuple[Node, ...]) -> Node | None:
         if node is mask:
             return constant(0.0)
-        name, zeros = node.op.name, [_is_zero(o) for o in operands]
+        name, zeros = node.op.name, [is_zero(o) for o in operands]
         if name == "where" and _is_false(operands[0]):
             return operands[2]
         if name in ("multiply", "matmul", "matmul_transposed") and any(zeros):
@@ -51,7 +51,8 @@ def idle_values(graph: Graph, nodes: Iterable[Node]) -> dict[Node, Node]:
     return light
 
 
-def _is_zero(node: Node) -> bool:
+def is_zero(node: Node) -> bool:
+    """Whether a value is the constant 0."""
     return node.op is OPS["constant"] and node.attribute == 0.0
 
 

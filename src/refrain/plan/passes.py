@@ -15,11 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from refrain.graph.changes import EVERY
 from refrain.graph.graph import Graph, constant, rewrite
 from refrain.graph.masking import MASK, OUTPUT
 from refrain.graph.node import Node
 from refrain.plan.gather import weight_gradients
-from refrain.plan.idle import idle_values
+from refrain.plan.idle import idle_values, is_zero
 from refrain.plan.layout import Layout, Machine, slots
 from refrain.plan.program import (
     CARRY,
@@ -51,7 +52,8 @@ class Task:
         sizes: numbers for the symbolic sizes.
         parts: where each weight leaf lies in the user's variables.
         variables: number of elements of each variable, in order.
-        sequence: every output leaves the kernel, not the last states alone.
+        sequence: every output leaves the kernel, not the last states alone; so do the
+            states of all steps where the graph has them as results.
         against_time: the input is read from its last step to its first.
         machine: lanes, registers, samples a thread.
     """
@@ -101,7 +103,7 @@ def make_plan(task: Task) -> Plan:
 
 
 def _entering(task: Task) -> tuple[dict[Node, Place], tuple[Buffer, ...]]:
-    """Values of a sample that come from outside: input, mask, dropout masks."""
+    """Values of a sample that come from outside: the input, masks, drawn values."""
     places: dict[Node, Place] = {}
     buffers: list[Buffer] = []
     states = {f"{s}_prev" for s in task.states}
@@ -109,7 +111,7 @@ def _entering(task: Task) -> tuple[dict[Node, Place], tuple[Buffer, ...]]:
         if name in task.parts or name in states:
             continue
         width = task.sizes[node.shape[0]] if node.shape else 1
-        moves = name in ("x", MASK)
+        moves = name in task.graph.moving
         kind = SEQUENCE if moves else SAMPLE
         buffers.append(Buffer(name, kind, width, task.against_time and moves))
         places[node] = Place(name, 0, width)
@@ -127,18 +129,33 @@ def _samples(task: Task, prefix: str) -> tuple[Buffer, ...]:
     )
 
 
+def _leaving(task: Task) -> dict[str, tuple[Node, Place]]:
+    """What leaves at each step by name of its result: the output is called `y`."""
+    found: dict[str, tuple[Node, Place]] = {}
+    for name, node in task.graph.results.items():
+        if task.sequence and (name == OUTPUT or name.startswith(EVERY)):
+            buffer = "y" if name == OUTPUT else name
+            found[name] = node, Place(buffer, 0, task.sizes[node.shape[0]])
+    return found
+
+
+def _sequences(prefix: str, leaving) -> tuple[Buffer, ...]:
+    return tuple(
+        Buffer(f"{prefix}{place.buffer}", SEQUENCE, place.width)
+        for _, place in leaving.values()
+    )
+
+
 def _forward(task, entering, inputs, shared, tape, after, history, saved) -> Program:
     targets: dict[Node, list[Place]] = {}
     for node, place in after.items():
         targets.setdefault(node, []).append(place)
     for node in saved:
         targets.setdefault(node, []).append(tape[node])
-    outputs = _samples(task, "last_")
-    if task.sequence:
-        node = task.graph.results[OUTPUT]
-        width = task.sizes[node.shape[0]]
-        targets.setdefault(node, []).append(Place("y", 0, width))
-        outputs = (Buffer("y", SEQUENCE, width), *outputs)
+    leaving = _leaving(task)
+    for node, place in leaving.values():
+        targets.setdefault(node, []).append(place)
+    sequences = _sequences("", leaving)
     old = {s: task.graph.leaves[f"{s}_prev"] for s in task.states}
     available = entering | {n: tape[n] for n in old.values()}
     spilled = {n: tape[n] for n in saved}
@@ -149,7 +166,12 @@ def _forward(task, entering, inputs, shared, tape, after, history, saved) -> Pro
         task.sizes,
         backward=False,
         inputs=(*inputs, *_variables(task), *_samples(task, "first_")),
-        outputs=(*outputs, history, *layout.buffers()),
+        outputs=(
+            *sequences,
+            *_samples(task, "last_"),
+            history,
+            *layout.buffers(),
+        ),
         places=layout.places,
         first=tuple(Copy(f"first_{s}", tape[old[s]]) for s in task.states),
         last=tuple(
@@ -177,7 +199,9 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
         for outer, part in products
     )
     places = [place for w in work for place in (w.left, w.scale) if place]
-    named = {MASK, *(place.buffer for place in places)}
+    named = {place.buffer for place in places}
+    if all(map(is_zero, idle_values(task.gradient, streams).values())):
+        named.add(MASK)  # what skipped steps bring is zero: they may be passed over
     gathering = Gathering(
         f"{task.graph.name} weights",
         inputs=(stream, history, *(b for b in inputs if b.name in named)),
@@ -203,11 +227,11 @@ def _gradient_program(
     for name, place in stored.items():
         targets.setdefault(gradient.results[name], []).append(place)
     available = readable | {n: replace(p, shift=1) for n, p in carry.items()}
-    arriving = _samples(task, "grad_last_")
-    if task.sequence:
-        node = gradient.leaves["grad_output"]
-        available[node] = Place("grad_y", 0, task.sizes[node.shape[0]])
-        arriving = (Buffer("grad_y", SEQUENCE, available[node].width), *arriving)
+    leaving = _leaving(task)
+    for name, (_, place) in leaving.items():
+        node = gradient.leaves[f"grad_{name}"]
+        available[node] = replace(place, buffer=f"grad_{place.buffer}")
+    arriving = (*_sequences("grad_", leaving), *_samples(task, "grad_last_"))
     layout = _lay_out(task, gradient, targets, available, shared, available | streams)
     enter = [(s, replace(carry[carried[s]], shift=1)) for s in task.states]
     return Program(

@@ -30,21 +30,20 @@ from refrain.emit.llvm.time_loop import emit_program
 from refrain.emit.llvm.vectors import Target
 from refrain.emit.llvm.xla import LIMIT, emit_handler
 from refrain.errors import KernelError
-from refrain.graph.dropout import with_dropout
+from refrain.graph.changes import Changes, changed
 from refrain.graph.graph import Graph
-from refrain.graph.masking import HELD, hold_output, with_mask
 from refrain.plan.layout import Machine
 from refrain.plan.linear import is_linear
 from refrain.plan.passes import Plan, Task, make_plan, without
-from refrain.plan.program import Buffer, Gathering, Part, Program
+from refrain.plan.program import SEQUENCE, Buffer, Gathering, Part, Program
 from refrain.plan.show import show
 from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a kernel is wanted for.
+class Request(Changes):
+    """What a kernel is wanted for: a cell, how to run it, and changes of its equations.
 
     Attributes:
         sized: the cell.
@@ -53,8 +52,6 @@ class Request:
         training: with the gradient.
         sequence: the outputs of all steps, not of the last one alone.
         against_time: read the input from its last step to its first.
-        mask: None, or what a skipped step puts out: `hold` the output before, `zero`.
-        dropout: names of the dropout masks.
         rows: samples that a thread is likely to have.
     """
 
@@ -64,8 +61,6 @@ class Request:
     training: bool = False
     sequence: bool = True
     against_time: bool = False
-    mask: str | None = None
-    dropout: tuple[str, ...] = ()
     rows: int = 16
 
     def key(self) -> tuple:
@@ -76,6 +71,12 @@ class Request:
             *(tuple(m.items()) for m in (sized.sizes, sized.options)),
             *(getattr(self, n) for n in self.__dataclass_fields__ if n != "sized"),
         )
+
+    def variables(self, graph: Graph) -> tuple[Variable, ...]:
+        """The arrays that hold the weights of a changed graph: the cell's own first."""
+        starts = self.sized.starts()
+        read = tuple(v for v in starts if v.name in graph.leaves)
+        return (*self.sized.variables(self.features), *read)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,11 @@ class Native:
     def shape(self, buffer: Buffer, batch: int, timesteps: int) -> tuple[int, ...]:
         """The shape of a buffer for a batch of sequences."""
         return buffer.shape(batch, timesteps)
+
+    @property
+    def sequences(self) -> list[str]:
+        """Names of the results that it has for each step."""
+        return [b.name for b in self.program.outputs if b.kind == SEQUENCE]
 
     def check(self, arguments: Sequence[Any], batch: int, timesteps: int) -> None:
         """Refuse arrays that native code would read or write beyond their end.
@@ -174,28 +180,23 @@ def rows_a_thread(batch: int | None) -> int:
 
 
 def step_graph(request: Request) -> tuple[Graph, tuple[str, ...]]:
-    """The equations of one step with dropout and masks in them, and their states."""
-    graph = with_dropout(request.sized.graph, set(request.dropout))
+    """The equations of one step with all changes in them, and their states."""
     states = tuple(request.sized.cell.states)
-    output_is_state = graph.results["output"] is graph.results[states[0]]
-    if request.mask is not None:
-        graph = with_mask(graph, states, zero_output=request.mask == "zero")
-        output_is_state = False
-    if not output_is_state and (request.mask == "hold" or not request.sequence):
-        graph = hold_output(graph)
-        states = (*states, HELD)
+    keep_output = not (request.sequence or request.every_state)
+    graph, states = changed(request.sized.graph, states, request, keep_output)
     return simplify(graph), states
 
 
 def _plan(request: Request, target: Target) -> tuple[Task, Plan]:
     graph, states = step_graph(request)
+    sequence = request.sequence or request.every_state
     gradient = None
     if request.training:
         gradient = reverse(graph)
-        if not request.sequence:
+        if not sequence:
             gradient = without(gradient, "grad_output")
         gradient = simplify(gradient)
-    variables = request.sized.variables(request.features)
+    variables = request.variables(graph)
     task = Task(
         graph,
         gradient,
@@ -203,7 +204,7 @@ def _plan(request: Request, target: Target) -> tuple[Task, Plan]:
         {**request.sized.sizes, "features": request.features},
         parts_of(variables),
         {v.name: math.prod(v.shape) for v in variables},
-        request.sequence,
+        sequence,
         request.against_time,
         Machine(target.width, target.registers, request.rows),
     )
@@ -261,7 +262,8 @@ def _make(request: Request) -> Kernel:
         backward=plan.backward and native("backward", plan.backward),
         gathering=plan.gathering and native("gathering", plan.gathering),
         plan=plan,
-        linear=is_linear(task.graph, task.states),
+        # No state reads the held output, which need not be linear in them.
+        linear=is_linear(task.graph, tuple(request.sized.cell.states)),
         target=target,
         seconds=time.perf_counter() - start,
         cached=cached,
