@@ -1,6 +1,12 @@
 """Memory of results is used again when nobody can see it any more, and not before."""
 
+import ctypes
+import os
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 import torch
 
 from refrain.bridge.memory import LARGE, LINE, empty
@@ -42,3 +48,47 @@ def test_arrays_start_at_a_cache_line():
     for size in (1, 3, LARGE):
         for dtype in ("float32", "float64"):
             assert empty((size,), np.dtype(dtype)).ctypes.data % LINE == 0
+
+
+STEP = """
+import ctypes, sys
+import jax, jax.numpy as jnp
+from refrain import cells
+from refrain.bridge.jax import recurrent
+from refrain.runtime.driver import Request
+
+libc = ctypes.CDLL(None)
+def mapped():
+    class Info(ctypes.Structure):
+        names = ["arena", "o", "s", "h", "hblkhd", "us", "fs", "u", "f", "keepcost"]
+        _fields_ = [(name, ctypes.c_size_t) for name in names]
+    libc.mallinfo2.restype = Info
+    return libc.mallinfo2().hblkhd
+sized = cells.simple_rnn(3)
+arrays = {v.name: jnp.zeros(v.shape) for v in sized.variables(2)}
+recurrent(Request(sized, 2), {"x": jnp.zeros((1, 2, 2))}, arrays, [jnp.zeros((1, 3))])
+libc.malloc.restype = ctypes.c_void_p
+before = mapped()
+libc.malloc(ctypes.c_size_t(100 << 20))
+print("mapped" if mapped() - before >= 100 << 20 else "kept")
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [({}, "kept"), ({"MALLOC_TRIM_THRESHOLD_": "131072"}, "mapped")],
+    ids=["by refrain", "by the user"],
+)
+def test_the_c_library_keeps_what_is_freed_unless_told_otherwise(chosen, expected):
+    libc = ctypes.CDLL(None)
+    if not (hasattr(libc, "gnu_get_libc_version") and hasattr(libc, "mallinfo2")):
+        pytest.skip("the C library is not a glibc that tells what it has mapped")
+    own = {n: v for n, v in os.environ.items() if not n.startswith("MALLOC_")}
+    done = subprocess.run(
+        [sys.executable, "-c", STEP],
+        env=own | chosen,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == expected

@@ -22,6 +22,7 @@ from jax.experimental.custom_partitioning import (
 )
 from jax.sharding import NamedSharding, PartitionSpec
 
+from refrain.bridge.memory import keep_freed_memory
 from refrain.bridge.programs import (
     NO_SECOND_DERIVATIVE,
     Results,
@@ -139,6 +140,8 @@ def _caller(kernel: Kernel):
 def _function(name: str, native: Native) -> Run:
     """One program as a function of arrays; XLA knows it by its name."""
     with _lock:
+        if not _programs:
+            keep_freed_memory()  # XLA frees the tape of every step
         if name not in _programs:
             handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(native.xla)
             _handlers.append(handler)

@@ -1,12 +1,16 @@
 """Memory for the results of kernels, used again once nobody holds it.
 
 Fresh memory costs a page fault a page: for the tape of a training step that is as much
-time as a good part of its arithmetic.
+time as a good part of its arithmetic. `empty` serves the bridges that make their arrays
+here; `keep_freed_memory` is for a library that takes them from the C library.
 """
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
+import sys
 import weakref
 from collections import deque
 
@@ -17,6 +21,24 @@ LARGE = 1 << 20  # bytes from which memory is kept
 KEPT = 8  # blocks
 
 _free: deque[np.ndarray] = deque(maxlen=KEPT)  # the oldest leaves
+
+_KEPT_BY_C = 512 << 20  # bytes
+_GLIBC = {-3: _KEPT_BY_C, -1: _KEPT_BY_C, -2: 64 << 20}  # mmap, trim, top pad
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep large blocks that are freed instead of giving them back.
+
+    For the whole process, on glibc, which returns every block above 32 MiB at once.
+    Whoever sets glibc's own variables, such as MALLOC_TRIM_THRESHOLD_, is left alone.
+    """
+    chosen = any(n.startswith(("MALLOC_", "GLIBC_TUNABLES")) for n in os.environ)
+    if chosen or not sys.platform.startswith("linux"):
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "gnu_get_libc_version"):
+        for parameter, value in _GLIBC.items():
+            library.mallopt(parameter, value)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
