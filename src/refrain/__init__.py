@@ -13,12 +13,24 @@ __version__ = "0.1.0"
 _backend.choose()
 
 _NAMES = {
+    "accelerate": "refrain.convert",
     "cell": "refrain.cells",
     "matrix": "refrain.cells",
+    "restore": "refrain.convert",
     "scalar": "refrain.cells",
+    "to_keras": "refrain.convert",
     "vector": "refrain.cells",
 }
-_MODULES = ("cells", "errors", "functions", "keras", "layers", "study", "tasks")
+_MODULES = (
+    "cells",
+    "convert",
+    "errors",
+    "functions",
+    "keras",
+    "layers",
+    "study",
+    "tasks",
+)
 
 __all__ = [*_NAMES, *_MODULES]
 

@@ -35,3 +35,7 @@ class KernelError(RefrainError):
 
 class ExportError(RefrainError):
     """A model, or a part of it, has no form in what it is to be exported to."""
+
+
+class ConversionError(RefrainError):
+    """A model or its weights have no exact counterpart where they are to go."""

@@ -34,6 +34,9 @@ from refrain.layers.paths import (
     run_cell,
 )
 
+# Kept from now: `refrain.accelerate()` lets Keras's names stand for our classes.
+_KerasRNN, _KerasStack = keras.layers.RNN, keras.layers.StackedRNNCells
+
 
 class EquationLoop(keras.layers.RNN):
     """The inner loop of a recurrent layer: a cell's graph over a sequence.
@@ -138,7 +141,7 @@ class EquationLoop(keras.layers.RNN):
 
 
 def _cells(cell: Any) -> list[Any]:
-    stacked = isinstance(cell, keras.layers.StackedRNNCells)
+    stacked = isinstance(cell, _KerasStack)
     return list(cell.cells) if stacked else [cell]
 
 
@@ -216,7 +219,7 @@ def as_keras_cell(cell: Any) -> Any:
     Raises:
         CellError: it is a whole layer, or equations without a number of units.
     """
-    if isinstance(cell, keras.layers.RNN):
+    if isinstance(cell, _KerasRNN):
         raise CellError(
             f"expected a cell, received the layer {cell.name}; its cell would be "
             f"{type(cell.cell).__name__}"

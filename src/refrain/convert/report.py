@@ -1,0 +1,73 @@
+"""Which recurrent layers of a model refrain runs, which it does not, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from refrain.convert.names import KERAS, TO_OURS
+from refrain.layers.equations import Untraced, equations_of
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recurrent layer of a model.
+
+    Attributes:
+        path: the names that lead to it.
+        ours: refrain runs it, on a native kernel or in a scan.
+        text: what runs it, and why.
+    """
+
+    path: str
+    ours: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """The recurrent layers of a model; printed, one line each."""
+
+    model: str
+    entries: tuple[Entry, ...]
+
+    def __str__(self) -> str:
+        count = sum(entry.ours for entry in self.entries)
+        of = len(self.entries)
+        first = f"{self.model}: refrain runs {count} of {of} recurrent layers"
+        return "\n".join([first, *(f"  {e.path}: {e.text}" for e in self.entries)])
+
+
+def report(model: Any) -> Report:
+    """What runs each recurrent layer of a model, before or after `accelerate`."""
+    return Report(model.name, tuple(_entry(*f) for f in recurrent_layers(model)))
+
+
+def recurrent_layers(layer: Any, within: str = "") -> Iterator[tuple[str, Any]]:
+    """Each recurrent layer inside a layer or model, with the names that lead to it."""
+    for found in layer._flatten_layers(include_self=False, recursive=False):
+        path = f"{within}{found.name}"
+        if isinstance(found, KERAS["RNN"]):
+            yield path, found
+        else:
+            yield from recurrent_layers(found, f"{path}/")
+
+
+def _entry(path: str, layer: Any) -> Entry:
+    cells = getattr(layer.cell, "cells", [layer.cell])
+    try:
+        names = ", ".join(equations_of(cell).cell.name for cell in cells)
+    except Untraced as reason:
+        backend = keras.backend.backend()
+        return Entry(path, False, f"Keras's own loop on {backend}, because {reason}")
+    if hasattr(layer, "explain"):
+        return Entry(path, True, layer.explain().removeprefix(f"{layer.name}: "))
+    kind = type(layer).__name__
+    if type(layer) in TO_OURS:
+        text = f"Keras's {kind}; accelerate runs it from the equations of {names}"
+    else:
+        text = f"{kind} is a class of its own, which stays as it is"
+    return Entry(path, False, text)
