@@ -34,12 +34,8 @@ MAY_IMPORT = {
     "bridge": {"runtime"},
     "layers": {"graph", "cells", "runtime", "bridge"},
     "keras": {"layers"},
-<<<<<<< HEAD
-    "study": {"cells", "layers", "files"},
-=======
     "convert": {"cells", "layers"},
-    "study": {"cells", "layers"},
->>>>>>> e6b4f1b (accelerate: a trained Keras model with our layers goes on training; to_keras goes back; Keras's names are ours until restored)
+    "study": {"cells", "layers", "files"},
     "tasks": {"layers", "study"},
     "cli": {"runtime", "layers", "study", "tasks", "files"},
 }
