@@ -6,7 +6,8 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from refrain.cells import SizedCell
-from refrain.export.loops import Loop, write_loop
+from refrain.export.loop import Loop
+from refrain.export.loops import write_loops
 from refrain.export.masks import Mask, leading_mask
 from refrain.export.session import finish, run
 from refrain.export.writer import Writer, value_info
@@ -50,7 +51,7 @@ def exported(case: Case, weights) -> ModelProto:
     elif case.mask == "lengths":
         mask = leading_mask(w, "lengths", "x")
         inputs.append(value_info("lengths", ["batch"], TensorProto.INT32))
-    found = write_loop(w, loop, "x", given, mask)
+    (found,) = write_loops(w, [loop], "x", [given], mask)
     w.rename(found.outputs, "y")
     w.rename(found.last_output, "last")
     for s in sizes:

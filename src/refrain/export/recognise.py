@@ -51,6 +51,14 @@ class KnownCell:
     states: tuple[str, ...]
     attributes: dict[str, int] = field(default_factory=dict)
 
+    def alike(self, other: KnownCell) -> bool:
+        """Whether one node can run both, each in its direction."""
+        shapes = [
+            (k.op, k.recurrent_kernel.shape, k.peepholes is None, k.attributes)
+            for k in (self, other)
+        ]
+        return shapes[0] == shapes[1]
+
 
 def recognise(sized: SizedCell, features: int, weights: Arrays) -> KnownCell | None:
     """The node that computes what a cell computes, or None.

@@ -33,7 +33,8 @@ class Writer:
         if self.outer is not None:
             return self.outer.name(kind)
         self._names[kind] = self._names.get(kind, 0) + 1
-        return f"{kind}_{self._names[kind]}"
+        # No layer of Keras's has a name with a slash.
+        return f"/{kind}_{self._names[kind]}"
 
     def add(self, op: str, *inputs: Name, count: int = 1, **attributes: Any) -> Any:
         """Add a node; the name of its result, or a list of `count` names."""
