@@ -61,7 +61,9 @@ LAYERS = {
     "batch norm": L.BatchNormalization(epsilon=0.1),
     "batch norm without scale": L.BatchNormalization(scale=False),
     "batch norm without centre": L.BatchNormalization(center=False),
-    "normalization": L.Normalization(mean=[0.1, 0.2, 0.3, 0.4], variance=2.0),
+    "normalization": L.Normalization(
+        mean=[0.1, 0.2, 0.3, 0.4], variance=[2.0, 1.0, 3.0, 4.0]
+    ),
     "rescaling": L.Rescaling(0.1, offset=2.0),
     "flatten": L.Flatten(),
     "reshape": L.Reshape((3, -1, 2)),
