@@ -152,7 +152,7 @@ def _batch_norm(w: Writer, layer: Layer, x: Name) -> Name:
 def _normalization(w: Writer, layer: Layer, x: Name) -> Name:
     layer.expect("invert", False)
     _last_axis(layer)
-    given = [layer.config.get("mean"), layer.config.get("variance")]
+    given: list[Any] = [layer.config.get(n) for n in ("mean", "variance")]
     if None in given:  # then they were learnt from data
         given = list(layer.weights[:2])
     if len(given) < 2:
