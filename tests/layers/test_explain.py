@@ -4,6 +4,7 @@ import re
 
 import keras
 import pytest
+from keras import ops
 
 from refrain import layers
 from tests.layers.samples import mgu
@@ -33,17 +34,19 @@ def test_the_users_wish_is_a_reason(monkeypatch):
 
 
 def test_a_step_without_equations_is_keras_own():
-    layer = layers.GRU(3, activation=lambda v: v, name="bent")
+    layer = layers.GRU(3, activation=lambda v: ops.arctan(v), name="bent")
+    layer.build((None, None, 2))
     backend = keras.backend.backend()
     assert layer.explain() == (
         f"bent: Keras's own loop on {backend}, because the activation <lambda> is not "
-        "one that equations know"
+        "one that equations know; the operation Arctan is not one that equations know"
     )
 
 
 def test_each_direction_says_its_own():
-    back = layers.SimpleRNN(3, go_backwards=True, activation=lambda v: v)
+    back = layers.SimpleRNN(3, go_backwards=True, activation=lambda v: ops.arctan(v))
     layer = layers.Bidirectional(layers.LSTM(3), backward_layer=back)
+    layer.build((None, None, 2))
     forward, backward = layer.explain().splitlines()
     assert "native kernels from the equations of lstm" in forward
     assert "Keras's own loop" in backward

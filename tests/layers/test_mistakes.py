@@ -131,7 +131,10 @@ def test_unknown_wish_for_kernels(monkeypatch):
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        (lambda: layers.LSTM(3, activation=lambda v: v), "the activation <lambda> is"),
+        (
+            lambda: layers.LSTM(3, activation=lambda v: v**3),
+            "the activation <lambda> is",
+        ),
         (lambda: layers.LSTM(3, dtype="mixed_bfloat16"), "not in bfloat16"),
     ],
 )

@@ -10,7 +10,7 @@ import keras
 import pytest
 
 HERE = Path(__file__).parent
-SAME = ("contract", "masks", "states", "cells", "float64")
+SAME = ("contract", "masks", "states", "cells", "float64", "traced")
 
 if keras.backend.backend() == "torch":
     pytest.skip("this is that process", allow_module_level=True)

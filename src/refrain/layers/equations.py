@@ -7,6 +7,7 @@ round: a Keras layer for any cell written with `@refrain.cell`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import keras
@@ -22,12 +23,9 @@ from refrain.graph.functions import ACTIVATIONS
 from refrain.graph.show import show
 from refrain.layers.checks import checked_states, sized_cell
 from refrain.layers.scan import Executor, Weights
+from refrain.layers.symbolic import Untraced
 
 PACKAGE = "refrain"
-
-
-class Untraced(Exception):  # noqa: N818 (a finding, caught by the layers)
-    """A Keras cell whose equations are not known; the message says why."""
 
 
 def equations_of(cell: Any) -> SizedCell:
@@ -82,7 +80,7 @@ def weights_of(sized: SizedCell, cell: Any, features: int) -> Weights:
     variables = sized.variables(features)
     dtype = cell.compute_dtype
     arrays = {
-        v.name: ops.convert_to_tensor(getattr(cell, v.name), dtype=dtype)
+        v.name: ops.convert_to_tensor(attrgetter(v.name)(cell), dtype=dtype)
         for v in variables
     }
     return Weights(variables, arrays)
@@ -91,7 +89,7 @@ def weights_of(sized: SizedCell, cell: Any, features: int) -> Weights:
 def dropout_masks(cell: Any, x: Any, state: Any, training: bool) -> dict[str, Any]:
     """Dropout masks of a Keras cell by leaf name; drawn once for all steps."""
     masks: dict[str, Any] = {}
-    if not training:
+    if not training or not has_equations(cell):
         return masks
     gates = equations_of(cell).cell.gates
     if 0.0 < getattr(cell, "dropout", 0.0) < 1.0:

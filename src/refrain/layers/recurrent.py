@@ -20,9 +20,7 @@ from refrain.layers.details import kernel_details
 from refrain.layers.equations import (
     PACKAGE,
     CellLayer,
-    Untraced,
     dropout_masks,
-    equations_of,
     has_equations,
     weights_of,
 )
@@ -33,6 +31,8 @@ from refrain.layers.paths import (
     require_kernels,
     run_cell,
 )
+from refrain.layers.symbolic import Untraced
+from refrain.layers.traced import equations_of_stack
 
 # Kept from now: `refrain.accelerate()` lets Keras's names stand for our classes.
 _KerasRNN, _KerasStack = keras.layers.RNN, keras.layers.StackedRNNCells
@@ -63,7 +63,7 @@ class EquationLoop(keras.layers.RNN):
     ) -> None:
         """Create the cell's variables; from now on inputs have as many features."""
         super().build(sequences_shape, initial_state_shape)
-        if self.input_spec is not None:
+        if len(sequences_shape) == 3:
             features = sequences_shape[-1]
             self.input_spec = keras.InputSpec(ndim=3, axes={-1: features})
 
@@ -72,14 +72,13 @@ class EquationLoop(keras.layers.RNN):
     ) -> tuple[Any, Any, Any]:
         """Run the cell; return the last output, all outputs and the last states."""
         try:
-            stack = [(c, equations_of(c)) for c in _cells(self.cell)]
+            sized = equations_of_stack(_cells(self.cell), sequences.shape, training)
         except Untraced as reason:
             require_kernels(str(reason))
             return super().inner_loop(sequences, initial_state, mask, training)
-        states = checked_states(
-            self.name, [sized for _, sized in stack], initial_state, sequences.shape[0]
-        )
+        states = checked_states(self.name, sized, initial_state, sequences.shape[0])
         mask = checked_mask(self.name, mask, sequences)
+        stack = list(zip(_cells(self.cell), sized, strict=True))
         last_output, last = None, []
         for k, ((cell, sized), old) in enumerate(zip(stack, states, strict=True)):
             final = k == len(stack) - 1
@@ -120,9 +119,13 @@ class EquationLoop(keras.layers.RNN):
                 and compile time, and their speed, which is measured for it.
         """
         backend = keras.backend.backend()
+        spec: Any = self.input_spec
+        shape: Any = (None, None, spec.axes.get(-1)) if self.built and spec else ()
         try:
-            cells = [equations_of(c) for c in _cells(self.cell)]
+            cells = equations_of_stack(_cells(self.cell), shape)
         except Untraced as reason:
+            if not self.built:
+                return f"{self.name}: not known before it is built: {reason}"
             return f"{self.name}: Keras's own loop on {backend}, because {reason}"
         names = ", ".join(sized.cell.name for sized in cells)
         path, why = choose_path(self.compute_dtype)
@@ -134,10 +137,8 @@ class EquationLoop(keras.layers.RNN):
         line = f"{self.name}: native kernels from the equations of {names} ({why})"
         if not (details and self.built):
             return line
-        spec: Any = self.input_spec
-        features = spec.axes[-1]
         wanted = self.compute_dtype, self.return_sequences, self.go_backwards
-        return f"{line}\n{kernel_details(cells, features, *wanted)}"
+        return f"{line}\n{kernel_details(cells, shape[-1], *wanted)}"
 
 
 def _cells(cell: Any) -> list[Any]:

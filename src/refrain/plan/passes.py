@@ -232,7 +232,8 @@ def _gradient_program(
         node = gradient.leaves[f"grad_{name}"]
         available[node] = replace(place, buffer=f"grad_{place.buffer}")
     arriving = (*_sequences("grad_", leaving), *_samples(task, "grad_last_"))
-    layout = _lay_out(task, gradient, targets, available, shared, available | streams)
+    # A stream may hold what is there already, and is read where it is there.
+    layout = _lay_out(task, gradient, targets, available, shared, streams | available)
     enter = [(s, replace(carry[carried[s]], shift=1)) for s in task.states]
     return Program(
         f"{task.graph.name} backward",
