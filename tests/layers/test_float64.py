@@ -38,7 +38,7 @@ def close(found, expected, name):
     size = np.abs(expected).max()
     assert found.dtype == np.float64, name
     np.testing.assert_allclose(
-        found, expected, rtol=1e-6, atol=1e-9 * size, err_msg=name
+        found, expected, rtol=1e-9, atol=1e-9 * size, err_msg=name
     )
 
 

@@ -58,6 +58,11 @@ def _over_units(name: str) -> Callable[[Tensor], Tensor]:
     return lambda x: getattr(ops, name)(x, axis=-1, keepdims=True)
 
 
+def _mean(x: Tensor) -> Tensor:
+    # keras.ops.mean computes float64 in float32 on JAX and torch.
+    return ops.sum(x, axis=-1, keepdims=True) / x.shape[-1]
+
+
 _RULES: dict[str, Callable[..., Tensor]] = {
     "matmul": matmul,
     "maximum": _maximum,
@@ -66,7 +71,7 @@ _RULES: dict[str, Callable[..., Tensor]] = {
     "sin": _in_own_dtype("sin"),
     "cos": _in_own_dtype("cos"),
     "sum": _over_units("sum"),
-    "mean": _over_units("mean"),
+    "mean": _mean,
     "max": _over_units("max"),
     "size": lambda x: ops.full_like(x[..., :1], x.shape[-1]),
     "broadcast": lambda x, like: x + ops.zeros_like(like),
