@@ -36,7 +36,7 @@ def weights_of(case: Case, rng) -> dict[str, np.ndarray]:
 
 
 def exported(case: Case, weights) -> ModelProto:
-    """The model of one loop; its results are `y`, `last` and the states."""
+    """The model of one loop; its results are `outputs`, `last` and the states."""
     w = Writer()
     sized = case.sized
     sizes = dict(zip(sized.cell.states, sized.state_size, strict=True))
@@ -52,11 +52,11 @@ def exported(case: Case, weights) -> ModelProto:
         mask = leading_mask(w, "lengths", "x")
         inputs.append(value_info("lengths", ["batch"], TensorProto.INT32))
     (found,) = write_loops(w, [loop], "x", [given], mask)
-    w.rename(found.outputs, "y")
+    w.rename(found.outputs, "outputs")
     w.rename(found.last_output, "last")
     for s in sizes:
         w.rename(found.states[s], s)
-    outputs = [value_info("y", ["batch", "time", sized.output_size])]
+    outputs = [value_info("outputs", ["batch", "time", sized.output_size])]
     outputs.append(value_info("last", ["batch", sized.output_size]))
     outputs += [value_info(s, ["batch", size]) for s, size in sizes.items()]
     return finish(w, "loop", inputs, outputs)
@@ -99,7 +99,7 @@ def meant(case: Case, weights, feed) -> dict[str, np.ndarray]:
         kept = 0.0 if case.zero_output else output
         output = outputs[t] = np.where(here, new["output"], kept)
     sequence = np.stack([outputs[t] for t in order], axis=1)
-    return {"y": sequence, "last": output, **states}
+    return {"outputs": sequence, "last": output, **states}
 
 
 def difference(case: Case, rng, weights=None, faulty=None) -> float:

@@ -50,10 +50,14 @@ def test_both_directions_equal_the_interpreter(name, mask, rng):
     for k, (case, result) in enumerate(zip(pair, found, strict=True)):
         sizes = zip(case.sized.cell.states, case.sized.state_size, strict=True)
         inputs += [value_info(f"{s}_first_{k}", ["batch", n]) for s, n in sizes]
-        results = {"y": result.outputs, "last": result.last_output, **result.states}
-        for kind in ("y", "last", *case.sized.cell.states):
+        results = {
+            "outputs": result.outputs,
+            "last": result.last_output,
+            **result.states,
+        }
+        for kind in ("outputs", "last", *case.sized.cell.states):
             w.rename(results[kind], f"{kind}_{k}")
-            shape = ["batch", "time", None] if kind == "y" else ["batch", None]
+            shape = ["batch", "time", None] if kind == "outputs" else ["batch", None]
             outputs.append(value_info(f"{kind}_{k}", shape))
     model = finish(w, "both", inputs, outputs)
     nodes = [n for n in model.graph.node if n.op_type in ("LSTM", "GRU", "RNN", "Scan")]
@@ -78,6 +82,6 @@ def test_directions_that_are_swapped_are_caught(rng):
     case = Case(cells.lstm(3))
     weights = weights_of(case, rng)
     feed = samples(case, 2, 6, rng)
-    forward = meant(case, weights, feed)["y"]
-    backward = meant(replace(case, against_time=True), weights, feed)["y"]
+    forward = meant(case, weights, feed)["outputs"]
+    backward = meant(replace(case, against_time=True), weights, feed)["outputs"]
     assert np.abs(forward - backward).max() > 1e-3
