@@ -15,10 +15,13 @@ _backend.choose()
 _NAMES = {
     "accelerate": "refrain.convert",
     "cell": "refrain.cells",
+    "from_onnx": "refrain.convert",
+    "from_torch": "refrain.convert",
     "matrix": "refrain.cells",
     "restore": "refrain.convert",
     "scalar": "refrain.cells",
     "to_keras": "refrain.convert",
+    "to_torch": "refrain.convert",
     "vector": "refrain.cells",
 }
 _MODULES = (

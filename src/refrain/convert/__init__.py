@@ -5,6 +5,16 @@ a function of that file is called.
 """
 
 from refrain.convert.models import accelerate, restore, to_keras
+from refrain.convert.onnx import from_onnx
 from refrain.convert.report import report
+from refrain.convert.torch import from_torch, to_torch
 
-__all__ = ["accelerate", "report", "restore", "to_keras"]
+__all__ = [
+    "accelerate",
+    "from_onnx",
+    "from_torch",
+    "report",
+    "restore",
+    "to_keras",
+    "to_torch",
+]

@@ -1,0 +1,122 @@
+"""One direction of a recurrent layer as every library knows it, in Keras's packing.
+
+What PyTorch and ONNX hold is read into `Recurrence`, and our layers are made of it;
+on the way back a layer is read into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from refrain import cells, layers
+from refrain.errors import ConversionError
+from refrain.layers.equations import Untraced, equations_of
+
+KINDS = ("simple_rnn", "lstm", "gru", "lstm_projection")
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """A cell and its weights.
+
+    Attributes:
+        kind: name of the cell, one of `KINDS`.
+        units: size of the state; of `c` where `h` has another size.
+        weights: arrays by the names of Keras's variables, packed as they are.
+        options: the cell's activations, and the form of a GRU.
+    """
+
+    kind: str
+    units: int
+    weights: Mapping[str, np.ndarray]
+    options: Mapping[str, Any]
+
+    @property
+    def features(self) -> int:
+        """Size of the input."""
+        return len(self.weights["kernel"])
+
+    def layer(self, **arguments: Any) -> Any:
+        """A recurrent layer of ours without its weights; `arguments` as Keras's."""
+        settings = {**self.options, "use_bias": "bias" in self.weights}
+        if self.kind != "lstm_projection":
+            made = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM}
+            return made.get(self.kind, layers.GRU)(self.units, **settings, **arguments)
+        projection = self.weights["projection_kernel"].shape[1]
+        cell = cells.lstm_projection(self.units, projection=projection, **settings)
+        return layers.RNN(cell, **arguments)
+
+
+def layer_of(directions: Sequence[Recurrence], **arguments: Any) -> Any:
+    """A layer with its weights, or both directions of one."""
+    if len(directions) == 1:
+        (only,) = directions
+        made = only.layer(**arguments)
+        parts = [(made, only)]
+    else:
+        forward, backward = directions
+        made = layers.Bidirectional(
+            forward.layer(**arguments),
+            backward_layer=backward.layer(**arguments, go_backwards=True),
+        )
+        parts = [(made.forward_layer, forward), (made.backward_layer, backward)]
+    made.build((None, None, directions[0].features))
+    for layer, recurrence in parts:
+        for name, array in recurrence.weights.items():
+            getattr(layer.cell, name).assign(array)
+    return made
+
+
+def recurrences_of(layer: Any) -> list[Recurrence]:
+    """The directions of a built recurrent layer.
+
+    Raises:
+        ConversionError: it is another kind of layer, or of cell.
+    """
+    if isinstance(layer, keras.layers.Layer) and hasattr(layer, "forward_layer"):
+        if layer.merge_mode != "concat":
+            raise ConversionError(
+                f"{layer.name}: expected merge_mode='concat', received "
+                f"{layer.merge_mode!r}"
+            )
+        parts = [layer.forward_layer, layer.backward_layer]
+    else:
+        parts = [layer]
+    return [_recurrence_of(part, k == 1) for k, part in enumerate(parts)]
+
+
+def _recurrence_of(layer: Any, against_time: bool) -> Recurrence:
+    name = getattr(layer, "name", layer)
+    try:
+        sized = equations_of(layer.cell)
+    except (AttributeError, Untraced) as reason:
+        raise ConversionError(
+            f"{name}: expected a recurrent layer of one known cell: {reason}"
+        ) from None
+    kind = sized.cell.name
+    if kind not in KINDS or layer.go_backwards != against_time or not layer.built:
+        raise ConversionError(
+            f"{name}: expected a built layer of {', '.join(KINDS)} that reads "
+            f"{'back' if against_time else 'for'}wards, received {kind}"
+        )
+    weights = {
+        v.name: np.array(ops.convert_to_numpy(getattr(layer.cell, v.name).value))
+        for v in sized.variables(layer.cell.kernel.shape[0])
+    }
+    resolved = sized.cell.resolve(
+        {k: v for k, v in sized.options.items() if k != "use_bias"}
+    )
+    options = {k: getattr(v, "__name__", v) for k, v in resolved.items()}
+    return Recurrence(kind, sized.sizes["units"], weights, options)
+
+
+def reordered(array: np.ndarray, gates: Sequence[int]) -> np.ndarray:
+    """Parts that lie side by side along the last axis, in another order."""
+    parts = np.split(array, len(gates), axis=-1)
+    return np.concatenate([parts[k] for k in gates], axis=-1)

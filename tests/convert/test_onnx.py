@@ -1,0 +1,216 @@
+"""Recurrent nodes of ONNX against ONNX Runtime, and files not to be trusted."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import refrain
+from refrain.errors import ConversionError
+from tests.convert.architectures import real
+from tests.layers.contract import array
+
+BATCH, STEPS, FEATURES, UNITS = 3, 5, 4, 6
+GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
+STATES = {"RNN": "h", "LSTM": "hc", "GRU": "h"}
+FLOAT = TensorProto.FLOAT
+
+
+def model_of(kind, wired=(), drop=(), **attributes):
+    """A graph of one node, all of whose weights are other numbers."""
+    count = 2 if attributes.get("direction") == "bidirectional" else 1
+    rows = GATES[kind] * UNITS
+    weights = {
+        "W": 0.5 * real(count, rows, FEATURES, seed=1),
+        "R": 0.4 * real(count, rows, UNITS, seed=2),
+        "B": 0.3 * real(count, 2 * rows, seed=3),
+        "P": 0.3 * real(count, 3 * UNITS, seed=4),
+    }
+    state = (count, BATCH, UNITS)
+    free = {
+        "X": (FLOAT, (STEPS, BATCH, FEATURES)),
+        "sequence_lens": (TensorProto.INT32, (BATCH,)),
+        "initial_h": (FLOAT, state),
+        "initial_c": (FLOAT, state),
+    }
+    names = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
+    kept = {"X", "W", "R", "B", *wired} - set(drop)
+    inputs = [name if name in kept else "" for name in names]
+    outputs = ["Y", *(f"Y_{s}" for s in STATES[kind])]
+    node = helper.make_node(
+        kind,
+        inputs[: 8 if kind == "LSTM" else 6],
+        outputs,
+        hidden_size=UNITS,
+        **attributes,
+    )
+    tensors = [numpy_helper.from_array(v, n) for n, v in weights.items() if n in kept]
+    graph = helper.make_graph(
+        [node],
+        "one",
+        [helper.make_tensor_value_info(n, *v) for n, v in free.items() if n in kept],
+        [helper.make_tensor_value_info(n, FLOAT, None) for n in outputs],
+        tensors,
+    )
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=9
+    )
+
+
+def compared(model, kind, wired, both):
+    """Outputs of ours and of ONNX Runtime, in Keras's shapes."""
+    lengths = np.array([5, 2, 3], "int32")
+    x = real(BATCH, STEPS, FEATURES, seed=7)
+    count = 2 if both else 1
+    states = {f"initial_{s}": real(count, BATCH, UNITS, seed=ord(s)) for s in "hc"}
+    fed = {"X": x.swapaxes(0, 1), "sequence_lens": lengths, **states}
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    taken = {i.name for i in session.get_inputs()}
+    y, *last = session.run(None, {k: v for k, v in fed.items() if k in taken})
+    expected = [y.transpose(2, 0, 1, 3).reshape(BATCH, STEPS, -1)]
+    expected += [state[k] for k in range(count) for state in last]
+    given = [x]
+    if "sequence_lens" in wired:
+        given.append(np.arange(STEPS) < lengths[:, None])
+    if "initial_h" in wired:
+        given += [states[f"initial_{s}"][k] for k in range(count) for s in STATES[kind]]
+    return [array(a) for a in refrain.from_onnx(model)(given)], expected
+
+
+INITIAL = {kind: tuple(f"initial_{s}" for s in STATES[kind]) for kind in STATES}
+
+
+@pytest.mark.parametrize("wired", ["nothing", "lengths", "states and lengths"])
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize(
+    ("kind", "attributes"),
+    [
+        ("RNN", {}),
+        ("GRU", {"linear_before_reset": 0}),
+        ("GRU", {"linear_before_reset": 1}),
+        ("LSTM", {}),
+    ],
+    ids=str,
+)
+def test_nodes_compute_what_onnx_runtime_does(kind, attributes, direction, wired):
+    names = ("sequence_lens",) if "lengths" in wired else ()
+    names += INITIAL[kind] if "states" in wired else ()
+    model = model_of(kind, names, direction=direction, **attributes)
+    found, expected = compared(model, kind, names, direction == "bidirectional")
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+SETTINGS = {
+    "no bias": ("LSTM", {"drop": ("B",)}),
+    "other activations": (
+        "LSTM",
+        {
+            "activations": ["HardSigmoid", "Softsign", "Softsign"],
+            "activation_alpha": [1 / 6],
+            "activation_beta": [0.5],
+        },
+    ),
+    "one for each direction": (
+        "GRU",
+        {
+            "direction": "bidirectional",
+            "activations": ["Sigmoid", "Relu", "Sigmoid", "Elu"],
+            "activation_alpha": [1.0],
+        },
+    ),
+    "linear": ("RNN", {"activations": ["Affine"], "activation_alpha": [1.0]}),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_of_nodes(name):
+    kind, settings = SETTINGS[name]
+    both = settings.get("direction") == "bidirectional"
+    found, expected = compared(model_of(kind, **settings), kind, (), both)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+REFUSED = {
+    "no peepholes": ("LSTM", {"wired": ("P",)}),
+    "have no clip": ("LSTM", {"clip": 1.0}),
+    "have no input_forget": ("LSTM", {"input_forget": 1}),
+    "no activation ThresholdedRelu": ("RNN", {"activations": ["ThresholdedRelu"]}),
+    r"HardSigmoid with constants \[0.2, 0.5\]": (
+        "GRU",
+        {"activations": ["HardSigmoid", "Tanh"]},
+    ),
+    "the same activation for the candidate": (
+        "LSTM",
+        {"activations": ["Sigmoid", "Tanh", "Relu"]},
+    ),
+    "expected 2 activations": ("GRU", {"activations": ["Tanh"]}),
+    "received clip=b'much'": ("GRU", {"clip": "much"}),
+    "received shape=2": ("GRU", {"shape": 2}),
+    "unknown direction 'sideways'": ("GRU", {"direction": "sideways"}),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_is_not_the_same_is_refused(message):
+    kind, settings = REFUSED[message]
+    with pytest.raises(ConversionError, match=message):
+        refrain.from_onnx(model_of(kind, **settings))
+
+
+def test_a_node_is_found_by_name(tmp_path):
+    model = model_of("GRU")
+    onnx.save(model, tmp_path / "gru.onnx")
+    assert len(refrain.from_onnx(tmp_path / "gru.onnx", "Y_h").inputs) == 1
+    with pytest.raises(ConversionError, match=r"'gru'; the graph has Y \(GRU\)"):
+        refrain.from_onnx(model, "gru")
+    model.graph.node.append(model.graph.node[0])
+    with pytest.raises(ConversionError, match="the name of one recurrent node"):
+        refrain.from_onnx(model)
+
+
+def test_hostile_files_are_refused(tmp_path):
+    file = tmp_path / "model.onnx"
+    with pytest.raises(ConversionError, match="No such file"):
+        refrain.from_onnx(file)
+    file.write_bytes(b"\x80\x04cos\nsystem\n")
+    with pytest.raises(ConversionError, match="is not an ONNX model"):
+        refrain.from_onnx(file)
+    with pytest.raises(ConversionError, match="expected the path of an ONNX file"):
+        refrain.from_onnx(7)
+
+
+def test_nodes_without_weights_are_refused():
+    model = model_of("RNN")
+    del model.graph.node[0].input[1:]
+    with pytest.raises(ConversionError, match="expected W as a tensor of the file"):
+        refrain.from_onnx(model)
+
+
+def test_hostile_tensors_are_refused():
+    outside = model_of("GRU")
+    outside.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    with pytest.raises(ConversionError, match="it refers to another one"):
+        refrain.from_onnx(outside)
+    huge = model_of("GRU")
+    huge.graph.initializer[0].dims[1] = 2**40
+    with pytest.raises(ConversionError, match="W: damaged tensor"):
+        refrain.from_onnx(huge)
+    integer = model_of("GRU")
+    integer.graph.initializer[0].data_type = TensorProto.INT32
+    with pytest.raises(ConversionError, match="W: expected float32, received int32"):
+        refrain.from_onnx(integer)
+    other = model_of("GRU")
+    other.graph.initializer[1].CopyFrom(numpy_helper.from_array(real(1, 18, 5), "R"))
+    with pytest.raises(ConversionError, match=r"expected R of shape \(1, 18, 6\)"):
+        refrain.from_onnx(other)
+    scalar = model_of("RNN")
+    scalar.graph.initializer[1].CopyFrom(numpy_helper.from_array(real(), "R"))
+    with pytest.raises(ConversionError, match=r"expected R of shape \(1, 6, 6\)"):
+        refrain.from_onnx(scalar)
+    computed = model_of("GRU")
+    del computed.graph.initializer[0]
+    with pytest.raises(ConversionError, match="expected W as a tensor of the file"):
+        refrain.from_onnx(computed)
