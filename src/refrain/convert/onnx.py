@@ -114,7 +114,9 @@ def _model(
     outputs, *last = layer(sequences, **call)
     if backward:
         outputs = ops.flip(outputs, axis=1)  # Keras leaves them in the order of reading
-    return keras.Model(inputs, [outputs, *last])
+    # Keras minds whether one input comes in a list.
+    taken = inputs if len(inputs) > 1 else sequences
+    return keras.Model(taken, [outputs, *last])
 
 
 def _load(source: Any) -> Any:
