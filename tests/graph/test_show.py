@@ -8,11 +8,10 @@ from refrain.derive.simplify import simplify
 from refrain.graph.graph import Graph, leaf
 from refrain.graph.node import building
 from refrain.graph.show import show
+from tests.randoms import sized_cell
 
 CELLS = {
-    "simple_rnn": cells.simple_rnn(4),
-    "lstm": cells.lstm(4),
-    "gru": cells.gru(4),
+    **{make.name: sized_cell(make, 4) for make in cells.ALL},
     "gru_reset_before": cells.gru(4, reset_after=False),
 }
 

@@ -84,3 +84,20 @@ def test_declared_initialisers_reach_their_weights():
     np.testing.assert_array_equal(found["p"], [[1, 1, -2, -2], [0.5, 0.5, 0, 0]])
     np.testing.assert_array_equal(found["V"], np.eye(2))
     assert found["s"] == 3.0
+
+
+def test_a_janet_starts_with_memories_of_all_lengths():
+    *_, bias = fresh(layers.RNN(cells.janet(400))).values()
+    forget, candidate = np.split(bias, 2)
+    assert not candidate.any()
+    steps = np.exp(forget)  # uniform from 1 to 199
+    assert steps.min() > 0.999
+    assert steps.max() < 199.01
+    assert abs(steps.mean() - 100.0) < 15.0
+
+
+def test_an_irnn_starts_by_copying_its_state():
+    kernel, recurrent, bias = fresh(layers.RNN(cells.irnn(200))).values()
+    assert kernel.std() == pytest.approx(0.001, rel=0.1)
+    np.testing.assert_array_equal(recurrent, np.eye(200))
+    assert not bias.any()

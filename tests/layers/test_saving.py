@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from keras import models
 
-from refrain import layers
+from refrain import cells, layers
 from refrain.cells import cell
 from refrain.cells.define import find_cell
 from refrain.errors import CellError
 from refrain.functions import sigmoid, tanh
 from tests.layers.contract import array, copy_weights, real
 from tests.layers.samples import mgu, two_faced
+from tests.randoms import sized_cell
 
 # Keras's own way from a variable to NumPy, which saving goes.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")
@@ -40,7 +41,11 @@ OF_EQUATIONS = {
     "own cells, stacked": lambda of: of.RNN([mgu(3), of.LSTMCell(4), two_faced(2)]),
     "own cell both ways": lambda of: of.Bidirectional(of.RNN(mgu(4))),
 }
-OURS = LAYERS | OF_EQUATIONS
+ZOO = {
+    make.name: lambda of, make=make: of.RNN(sized_cell(make, 4))
+    for make in cells.ALL[3:]
+}
+OURS = LAYERS | OF_EQUATIONS | ZOO
 
 
 def model_of(make, of=layers):

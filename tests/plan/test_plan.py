@@ -48,18 +48,21 @@ def plan_of(sized, machine=AVX512, training=True, dropout=(), mask=None):
     )
 
 
-@pytest.mark.parametrize(
-    "sized",
-    [
-        cells.simple_rnn(20),
-        cells.lstm(20),
-        cells.gru(20),
-        cells.gru(20, reset_after=False),
-    ],
-    ids=["simple_rnn", "lstm", "gru", "gru_reset_before"],
-)
-def test_plan(sized, golden):
-    golden(show(plan_of(sized)))
+PLANNED = {
+    "simple_rnn": cells.simple_rnn(20),
+    "lstm": cells.lstm(20),
+    "lstm_projection": cells.lstm_projection(20, projection=7),
+    "peephole_lstm": cells.peephole_lstm(20),
+    "gru": cells.gru(20),
+    "gru_reset_before": cells.gru(20, reset_after=False),
+    "layer_norm_gru": cells.layer_norm_gru(20),
+    "rhn": cells.rhn(20),
+}
+
+
+@pytest.mark.parametrize("name", PLANNED)
+def test_plan(name, golden):
+    golden(show(plan_of(PLANNED[name])))
 
 
 def test_plan_masked_with_dropout(golden):

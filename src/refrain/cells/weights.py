@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from refrain.errors import CellError, CellShapeError
 from refrain.graph.node import Shape
 
 BIAS = "bias"
+Initializer = str | float | Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class Weight:
             stacked along a new first axis.
         gates: the gates that have a part, packed side by side along the last axis in
             this order; empty for a weight of one part.
-        initializer: name of a Keras initialiser, or a constant; for the whole
-            variable.
+        initializer: name of a Keras initialiser, a constant, or a function that makes
+            the first values of uniform numbers in [0, 1); for the whole variable.
         by_gate: other initialisers for single gates.
         when: name of an option without which the weight does not exist.
     """
@@ -31,8 +34,8 @@ class Weight:
     shape: Shape
     variable: str
     gates: tuple[str, ...] = ()
-    initializer: str | float = "glorot_uniform"
-    by_gate: Mapping[str, str | float] = field(default_factory=dict)
+    initializer: Initializer = "glorot_uniform"
+    by_gate: Mapping[str, Initializer] = field(default_factory=dict)
     when: str | None = None
 
     def __post_init__(self):
@@ -61,12 +64,14 @@ def matrix(rows="features", columns="units", variable="", **declaration) -> Weig
     return Weight((rows, columns), variable, **declaration)
 
 
-def vector(size="units", variable="", initializer="zeros", **declaration) -> Weight:
+def vector(
+    size="units", variable="", initializer: Initializer = "zeros", **declaration
+) -> Weight:
     """Declare a vector with one number a unit, e.g. a peephole or a bias."""
     return Weight((size,), variable, initializer=initializer, **declaration)
 
 
-def scalar(variable="", initializer="zeros", **declaration) -> Weight:
+def scalar(variable="", initializer: Initializer = "zeros", **declaration) -> Weight:
     """Declare one trained number."""
     return Weight((), variable, initializer=initializer, **declaration)
 

@@ -16,7 +16,8 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from refrain import cells
 from refrain.cells import SizedCell
-from refrain.cells.define import Weight, find_cell
+from refrain.cells.define import find_cell
+from refrain.cells.weights import Initializer, Weight
 from refrain.errors import CellError
 from refrain.graph.dropout import INPUT, RECURRENT, with_dropout
 from refrain.graph.functions import ACTIVATIONS
@@ -245,12 +246,12 @@ def _initializer(weights: Mapping[str, Weight]):
         rows = []
         for weight in weights.values():
             row_shape = shape[1:] if len(weights) > 1 else shape
-            row = _named(weight.initializer)(row_shape, dtype=dtype)
+            row = _keras_initializer(weight.initializer)(row_shape, dtype=dtype)
             if weight.by_gate:
                 parts: Any = ops.split(row, weight.parts, axis=-1)
                 for gate, name in weight.by_gate.items():
                     k = weight.gates.index(gate)
-                    parts[k] = _named(name)(parts[k].shape, dtype=dtype)
+                    parts[k] = _keras_initializer(name)(parts[k].shape, dtype=dtype)
                 row = ops.concatenate(parts, axis=-1)
             rows.append(row)
         return ops.stack(rows) if len(rows) > 1 else rows[0]
@@ -258,7 +259,16 @@ def _initializer(weights: Mapping[str, Weight]):
     return initialise
 
 
-def _named(initializer: str | float) -> Any:
+def _keras_initializer(initializer: Initializer) -> Any:
     if isinstance(initializer, (int, float)):
         return keras.initializers.Constant(initializer)
-    return keras.initializers.get(initializer)
+    if isinstance(initializer, str):
+        return keras.initializers.get(initializer)
+
+    def initialise(shape: tuple[int, ...], dtype: Any = None) -> Any:
+        uniform = keras.initializers.RandomUniform(0.0, 1.0)(shape, dtype="float32")
+        drawn: Any = ops.convert_to_numpy(uniform)
+        made = initializer(drawn.astype("float64"))
+        return ops.convert_to_tensor(made, dtype=dtype)
+
+    return initialise
