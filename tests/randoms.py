@@ -28,4 +28,7 @@ def unpacked(sized: SizedCell, features: int, variables) -> dict[str, np.ndarray
 
 def random_states(sized: SizedCell, batch: int, rng) -> dict[str, np.ndarray]:
     sizes = dict(zip(sized.cell.states, sized.state_size, strict=True))
-    return {name: rng.normal(size=(batch, size)) for name, size in sizes.items()}
+    states = {name: rng.normal(size=(batch, size)) for name, size in sizes.items()}
+    if sized.cell.name == "slstm":  # its normaliser is a sum of exponentials
+        states["n"] = np.exp(states["n"])
+    return states

@@ -70,7 +70,7 @@ STRUCTURAL = {
     *("sum", "mean", "max"),
 }
 # The scan takes gradients from its backend.
-GRADIENTS_ALONE = {"matmul_transposed", "outer"}
+GRADIENTS_ALONE = {"outer"}
 
 MODULES = sorted(SRC.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -171,7 +171,7 @@ def test_every_primitive_is_emitted():
 def operands_of(name: str) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
     """What a primitive takes: symbolic shapes, with those of arrays for them."""
     vector, matrix = (("units",), (4, 3)), (("units", "units"), (3, 3))
-    if name == "matmul":
+    if name in ("matmul", "matmul_transposed"):
         return [vector, matrix]
     if name == "broadcast":
         return [((), (4, 1)), vector]

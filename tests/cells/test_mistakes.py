@@ -97,6 +97,16 @@ def the_matrix_first(x, h_prev, W):
     return tanh(W @ x + h_prev)  # wrong
 
 
+@mistake("cannot multiply x (features,) by W.T", "`features` columns", CellShapeError)
+def the_wrong_side_of_a_transposed_matrix(x, h_prev, W):
+    return tanh(x @ W.T + h_prev)  # wrong
+
+
+@mistake("received a transposed matrix away from the right of @", "a gate")
+def a_transposed_matrix_used_pointwise(x, h_prev, W, U):
+    return tanh(x @ W + h_prev * U.T)  # wrong
+
+
 @mistake("U is a matrix (units, units)", "from the right", CellShapeError)
 def a_matrix_used_pointwise(x, h_prev, W, U):
     return tanh(x @ W + h_prev * U)  # wrong

@@ -23,6 +23,7 @@ def everything(x, h_prev, W, U, b, p, *, activation=fn.tanh):
 
 CASES = [
     *(sized_cell(make, 4) for make in cells.ALL),
+    cells.antisymmetric_rnn(4, gated=True),
     cells.lstm(3, activation="relu", recurrent_activation="hard_sigmoid"),
     cells.gru(5, reset_after=False),
     cells.gru(4, use_bias=False),

@@ -6,7 +6,7 @@ import keras
 import pytest
 from keras import ops
 
-from refrain import layers
+from refrain import cells, layers
 from tests.layers.samples import mgu
 
 
@@ -26,6 +26,12 @@ def test_a_dtype_without_kernels_is_the_reason_for_the_scan(layer, reason):
     found = layer().explain()
     assert "the equations of lstm through keras.ops in a scan on" in found
     assert found.endswith(reason)
+
+
+def test_a_linear_cell_has_an_associative_scan():
+    found = layers.RNN([cells.lru(3), cells.gru(2)], dtype="float16").explain()
+    assert "the equations of lru, gru through keras.ops in an associative scan" in found
+    assert " and a scan on " in found
 
 
 def test_the_users_wish_is_a_reason(monkeypatch):

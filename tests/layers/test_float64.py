@@ -17,6 +17,8 @@ from tests.randoms import random_states, random_weights, sized_cell, unpacked
 BATCH, STEPS, FEATURES = 3, 7, 4
 CELLS = [
     *(sized_cell(make, 5) for make in cells.ALL),
+    cells.antisymmetric_rnn(3, gated=True),
+    cells.sru(3, peephole=False),
     cells.lstm(3, activation="gelu", recurrent_activation="hard_sigmoid"),
     cells.gru(5, reset_after=False, use_bias=False),
     two_faced(2),

@@ -101,3 +101,46 @@ def test_an_irnn_starts_by_copying_its_state():
     assert kernel.std() == pytest.approx(0.001, rel=0.1)
     np.testing.assert_array_equal(recurrent, np.eye(200))
     assert not bias.any()
+
+
+def first_values(sized):
+    """Fresh weights by name, those of one layer."""
+    keras.utils.set_random_seed(3)
+    return {p.rsplit("/")[-1]: v for p, v in fresh(layers.RNN(sized)).items()}
+
+
+def test_lru_starts_on_its_ring():
+    found = first_values(cells.lru(400))
+    nu, theta, gamma = np.split(found["eigenvalue"].astype("float64"), 3)
+    size, phase = np.exp(-np.exp(nu)), np.exp(theta)
+    assert 0.9 <= size.min() < 0.905
+    assert 0.995 < size.max() <= 0.999
+    assert np.abs(np.mean(size**2) - (0.9**2 + 0.999**2) / 2) < 0.01  # even by area
+    assert phase.max() < 2 * np.pi
+    assert phase.mean() == pytest.approx(np.pi, abs=0.3)
+    np.testing.assert_allclose(np.exp(gamma), np.sqrt(1 - size**2), rtol=1e-4)
+    inputs = found["kernel"][:, :800].astype("float64")
+    assert inputs.var() == pytest.approx(1 / (2 * FEATURES), rel=0.1)
+
+
+def test_rg_lru_starts_slow():
+    decay = first_values(cells.rg_lru(400))["decay"].astype("float64")
+    kept = (1 / (1 + np.exp(-decay))) ** 8
+    assert 0.9 <= kept.min() < 0.905
+    assert 0.994 < kept.max() < 0.9991
+
+
+def test_indrnn_starts_with_any_memory():
+    u = first_values(cells.indrnn(400))["u"]
+    assert 0 <= u.min() < 0.02
+    assert 0.98 < u.max() < 1
+
+
+def test_values_of_ones_own_follow_the_seed():
+    drawn = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        _, u, _ = fresh(layers.RNN(cells.indrnn(9))).values()
+        drawn.append(u)
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert np.abs(drawn[0] - drawn[2]).max() > 0.01

@@ -409,3 +409,27 @@ def _guarded(values):
     inside = whole[32 : 32 + values.size].reshape(values.shape)
     inside[...] = values
     return inside
+
+
+def test_gradients_of_the_last_output_read_nothing_that_is_unwritten(monkeypatch, rng):
+    """An output that is no state has no gradient but that of the last step."""
+    request = Request(cells.lru(13), 3, "float64", training=True, sequence=False)
+    variables = random_weights(request.sized, 3, rng)
+    sizes = {"re": 13, "im": 13, "held": 13}
+    given = {"x": rng.normal(size=(5, 4, 3)), **variables}
+    given |= {f"first_{s}": rng.normal(size=(5, n)) for s, n in sizes.items()}
+    given |= {f"grad_last_{s}": rng.normal(size=(5, n)) for s, n in sizes.items()}
+    empty = np.empty
+
+    def unwritten(*arguments, **more):
+        made = empty(*arguments, **more)
+        return made * np.nan if made.dtype.kind == "f" else made
+
+    monkeypatch.setattr(np, "empty", unwritten)
+    kernel = kernel_for(request)
+    dtype = np.dtype("float64")
+    given |= call(kernel.forward, given, 5, 4, dtype)
+    given |= call(kernel.backward, given, 5, 4, dtype)
+    found = call(kernel.gathering, given, 5, 4, dtype)
+    assert all(np.isfinite(given[n]).all() for n in ("grad_x", "grad_first_re"))
+    assert all(np.isfinite(gradient).all() for gradient in found.values())

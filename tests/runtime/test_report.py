@@ -94,5 +94,5 @@ def test_description_tells_linear_cells_and_compiled_ones(tmp_path, monkeypatch)
     monkeypatch.setenv("REFRAIN_CACHE", str(tmp_path))
     text = describe(kernel_of(leaky(23), 3))
     assert "\n  compiled in " in text
-    assert "\n  linear in its states\n" in text
+    assert "\n  linear in its states, unit by unit\n" in text
     assert "linear" not in describe(kernel_of(cells.lstm(23), 3))

@@ -10,8 +10,8 @@ vectors of another size, such as a projection's, are not dropped.
 from __future__ import annotations
 
 from refrain.graph.graph import Graph, leaf, rewrite
-from refrain.graph.node import Node
-from refrain.graph.ops import OPS, op
+from refrain.graph.node import Node, build
+from refrain.graph.ops import OPS, PRODUCTS
 
 INPUT, RECURRENT = "dropout", "recurrent_dropout"
 
@@ -34,14 +34,14 @@ def with_dropout(graph: Graph, masks: set[str]) -> Graph:
     kinds = {first.shape: RECURRENT, ("features",): INPUT}
 
     def rule(node: Node, operands: tuple[Node, ...]) -> Node | None:
-        if node.op is not OPS["matmul"] or node.inputs[0].shape not in kinds:
+        if node.op not in PRODUCTS or node.inputs[0].shape not in kinds:
             return None
         left, right = operands
         kind = kinds[left.shape]
         gate = str(right.attribute).partition(".")[2]
         for name in (f"{kind}.{gate}", kind):
             if name in masks:
-                return op("matmul", left * leaf(name, left.shape), right)
+                return build(node.op, left * leaf(name, left.shape), right)
         return None
 
     return rewrite(graph, rule) if masks else graph

@@ -108,10 +108,17 @@ class Node:
         return _operator("divide", other, self)
 
     def __matmul__(self, other: Any) -> Node:
+        if isinstance(other, Transposed):
+            return _operator("matmul_transposed", self, other.matrix)
         return _operator("matmul", self, other)
 
     def __rmatmul__(self, other: Any) -> Node:
         return _operator("matmul", other, self)
+
+    @property
+    def T(self) -> Transposed:  # noqa: N802 (NumPy's name)
+        """A weight matrix transposed, for the right of @."""
+        return Transposed(self)
 
     def __neg__(self) -> Node:
         return _operator("negative", self)
@@ -177,6 +184,13 @@ class Node:
             f"{what} cannot be used on {self.describe()}, which has no value while "
             f"the equations are read.\n{here().quote()}\n  Hint: write {instead}."
         )
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Transposed:
+    """A matrix on the right of @, its rows taken as columns: `h_prev @ U.T`."""
+
+    matrix: Node
 
 
 _table: contextvars.ContextVar[dict | None] = contextvars.ContextVar(
@@ -265,7 +279,11 @@ def as_node(value: Any) -> Node:
 
 def _an(name: str) -> str:
     """A type's name in words."""
-    known = {"Gates": "a weight with one part a gate", "NoneType": "None"}
+    known = {
+        "Gates": "a weight with one part a gate",
+        "NoneType": "None",
+        "Transposed": "a transposed matrix away from the right of @",
+    }
     return known.get(name, name)
 
 

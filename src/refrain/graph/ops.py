@@ -96,7 +96,8 @@ def _common(operands: tuple[Node, ...]) -> Shape:
     return next(iter(shapes), ())
 
 
-def _product(left: Node, right: Node) -> Shape:
+def _product(left: Node, right: Node, inner: int = 0) -> Shape:
+    """matmul: `inner` is the axis of the matrix that the vector fits."""
     _numbers((left, right))
     if len(right.shape) != 2:
         raise shape_error(
@@ -105,18 +106,19 @@ def _product(left: Node, right: Node) -> Shape:
             "a weight matrix on the right of @",
             "write the vector first, x @ W.i, and use * between vectors",
         )
-    if left.shape != right.shape[:1]:
+    if left.shape != (right.shape[inner],):
         raise shape_error(
             f"cannot multiply {left.describe()} {_show(left.shape)} by "
-            f"{right.describe()} {_show(right.shape)}.",
-            f"a matrix with `{''.join(left.shape) or '1'}` rows",
+            f"{right.describe()}{'.T' * inner} {_show(right.shape)}.",
+            f"a matrix with `{''.join(left.shape) or '1'}` "
+            f"{('rows', 'columns')[inner]}",
             "multiply a state by U (recurrent_kernel), the input by W (kernel)",
         )
-    return right.shape[1:]
+    return (right.shape[1 - inner],)
 
 
 def _product_transposed(left: Node, right: Node) -> Shape:
-    return right.shape[:1]
+    return _product(left, right, inner=1)
 
 
 def _pair(left: Node, right: Node) -> Shape:
@@ -275,13 +277,22 @@ primitive(
 )
 
 
-# These two arise in gradients alone. `outer` is summed over samples: it is the
-# gradient of a weight, and a weight belongs to all samples.
+primitive(
+    "matmul_transposed",
+    _product_transposed,
+    lambda x, w: x @ w.T,
+    lambda y, g: (op("matmul", g, y.inputs[1]), op("outer", g, y.inputs[0])),
+)
+
+
+# This arises in gradients alone. It is summed over samples: it is the gradient of a
+# weight, and a weight belongs to all samples.
 def _outer(a: np.ndarray, g: np.ndarray) -> np.ndarray:
     samples = max(len(a), len(g))  # a weight as left operand has no samples of its own
     a, g = (np.broadcast_to(v, (samples, v.shape[-1])) for v in (a, g))
     return a.T @ g
 
 
-primitive("matmul_transposed", _product_transposed, lambda g, w: g @ w.T, _nothing)
 primitive("outer", _pair, _outer, _nothing)
+
+PRODUCTS = (OPS["matmul"], OPS["matmul_transposed"])

@@ -1,8 +1,8 @@
-"""Which path runs a cell over a sequence, and why: a native kernel, or the scan.
+"""Which path runs a cell over a sequence, and why: a native kernel, or a scan.
 
-The kernel runs wherever the backend has a bridge that serves the device and the
-dtype. `REFRAIN_KERNELS=off` forbids it, `REFRAIN_KERNELS=require` makes an error of
-every other path.
+The kernel runs wherever the backend has a bridge that serves the device and the dtype.
+`REFRAIN_KERNELS=off` forbids it, `REFRAIN_KERNELS=require` makes an error of every
+other path. The scan is associative where the cell is linear in its states.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from keras import ops
 from refrain.cells import SizedCell
 from refrain.errors import KernelError
 from refrain.graph.changes import Changes
+from refrain.graph.linear import linear_levels
 from refrain.graph.masking import HELD, MASK
 from refrain.graph.resets import RESETS
+from refrain.layers.associative import scan_at_once
 from refrain.layers.scan import Weights, scan_cell
 
-KERNEL, SCAN = "kernel", "scan"
+KERNEL, SCAN, ASSOCIATIVE = "kernel", "a scan", "an associative scan"
 
 
 @dataclass(frozen=True)
@@ -61,24 +63,36 @@ class Ran(NamedTuple):
     every: list[Any]
 
 
-def choose_path(dtype: str) -> tuple[str, str]:
-    """The path for cells whose equations are known, and why."""
+def choose_path(sized: SizedCell, dtype: str, unroll: bool) -> tuple[str, str]:
+    """The path for a cell whose equations are known, and why."""
+    reason = _against_kernels(dtype)
+    if reason is None:
+        return KERNEL, f"{keras.backend.backend()} on cpu in {dtype}"
+    return (ASSOCIATIVE if _scans_at_once(sized, unroll) else SCAN), reason
+
+
+def _scans_at_once(sized: SizedCell, unroll: bool) -> bool:
+    """Whether the scan is associative; an unrolled loop is what its user asked for."""
+    return not unroll and bool(linear_levels(sized.graph, tuple(sized.cell.states)))
+
+
+def _against_kernels(dtype: str) -> str | None:
+    """Why native kernels cannot run; None where they can."""
     wish = _wish()
     if wish not in ("", "off", "require"):
         raise KernelError(
             f"REFRAIN_KERNELS: expected off or require, received {wish!r}"
         )
     if wish == "off":
-        return SCAN, "REFRAIN_KERNELS=off"
+        return "REFRAIN_KERNELS=off"
     backend = keras.backend.backend()
     if importlib.util.find_spec(f"refrain.bridge.{backend}") is None:
         reason = f"there is no bridge to {backend} yet"
     else:
         reason = _bridge().serves(dtype)
-    if reason is None:
-        return KERNEL, f"{backend} on cpu in {dtype}"
-    require_kernels(reason)
-    return SCAN, reason
+    if reason is not None:
+        require_kernels(reason)
+    return reason
 
 
 def require_kernels(reason: str) -> None:
@@ -111,9 +125,8 @@ def run_cell(
         x = ops.where(ops.expand_dims(beside[MASK], -1), x, ops.zeros_like(x))
     for name in {MASK, RESETS} & beside.keys():
         beside[name] = ops.cast(beside[name], x.dtype)
-    path, _ = choose_path(keras.backend.standardize_dtype(x.dtype))
     arrays = x, beside, list(states), dict(weights.arrays)
-    if path == SCAN:
+    if _against_kernels(keras.backend.standardize_dtype(x.dtype)) is not None:
         return _scan(sized, weights.variables, run, *arrays)
     return _bridge().by_device(
         partial(_run_kernel, sized, run),
@@ -124,16 +137,13 @@ def run_cell(
     )
 
 
-def _scan(sized, variables, run, x, beside, states, arrays) -> Ran:
-    outputs, last, every = scan_cell(
-        sized,
-        {"x": x, **beside},
-        states,
-        Weights(variables, arrays),
-        changes=run.changes,
-        against_time=run.against_time,
-        unroll=run.unroll,
-    )
+def _scan(sized, variables, run, x: Any, beside, states, arrays) -> Ran:
+    given = sized, {"x": x, **beside}, states, Weights(variables, arrays), run.changes
+    if x.shape[1] and _scans_at_once(sized, run.unroll):
+        scanned = scan_at_once(*given, against_time=run.against_time)
+    else:
+        scanned = scan_cell(*given, against_time=run.against_time, unroll=run.unroll)
+    outputs, last, every = scanned
     return Ran(
         outputs[:, -1], outputs if run.sequence else outputs[:, -1:], last, every
     )

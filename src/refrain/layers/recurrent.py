@@ -128,11 +128,12 @@ class EquationLoop(keras.layers.RNN):
                 return f"{self.name}: not known before it is built: {reason}"
             return f"{self.name}: Keras's own loop on {backend}, because {reason}"
         names = ", ".join(sized.cell.name for sized in cells)
-        path, why = choose_path(self.compute_dtype)
-        if path != KERNEL:
+        found = [choose_path(sized, self.compute_dtype, self.unroll) for sized in cells]
+        paths, (why, *_) = [dict.fromkeys(kind) for kind in zip(*found, strict=True)]
+        if KERNEL not in paths:
             return (
-                f"{self.name}: the equations of {names} through keras.ops in a scan on "
-                f"{backend}, because {why}"
+                f"{self.name}: the equations of {names} through keras.ops in "
+                f"{' and '.join(paths)} on {backend}, because {why}"
             )
         line = f"{self.name}: native kernels from the equations of {names} ({why})"
         if not (details and self.built):

@@ -6,6 +6,7 @@ from each other, at ties or in float64, the rule of `graph.ops` counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -50,8 +51,26 @@ def _tanh(x: Tensor) -> Tensor:
     return ops.sign(x) * (-e / (e + 2.0))
 
 
-def _in_own_dtype(name: str) -> Callable[[Tensor], Tensor]:
-    return lambda x: ops.cast(getattr(ops, name)(x), x.dtype)
+def _sine(x: Tensor, quarter: int) -> Tensor:
+    """sin(x + quarter * π / 2), in the operand's dtype."""
+    if not _is_float64(x):
+        return ops.cast((ops.sin, ops.cos)[quarter](x), x.dtype)
+    # keras.ops.sin computes float64 in float32 on JAX.
+    turns: Tensor = ops.round(x / (math.pi / 2))
+    # π / 2 in two parts; products with the first are exact.
+    rest = (x - turns * 1.5707963267341256) - turns * 6.077100506506192e-11
+    turns = ops.mod(turns + quarter, 4.0)
+    sine, cosine = rest * _series(rest * rest, 1), _series(rest * rest, 0)
+    size: Tensor = ops.where(ops.mod(turns, 2.0) == 1.0, cosine, sine)
+    return ops.where(turns > 1.5, -size, size)
+
+
+def _series(square: Tensor, odd: int) -> Tensor:
+    """1 - x² / (1 + odd)(2 + odd) + ..., the series of cos(x), or of sin(x) / x."""
+    total: Tensor = ops.ones_like(square)
+    for k in range(16 + odd, odd, -2):
+        total = 1.0 - total * square / (k * (k - 1.0))
+    return total
 
 
 def _over_units(name: str) -> Callable[[Tensor], Tensor]:
@@ -65,11 +84,12 @@ def _mean(x: Tensor) -> Tensor:
 
 _RULES: dict[str, Callable[..., Tensor]] = {
     "matmul": matmul,
+    "matmul_transposed": lambda x, w: matmul(x, ops.transpose(w)),
     "maximum": _maximum,
     "minimum": _minimum,
     "tanh": _tanh,
-    "sin": _in_own_dtype("sin"),
-    "cos": _in_own_dtype("cos"),
+    "sin": lambda x: _sine(x, 0),
+    "cos": lambda x: _sine(x, 1),
     "sum": _over_units("sum"),
     "mean": _mean,
     "max": _over_units("max"),

@@ -55,8 +55,8 @@ def scan_cell(
     inputs: Mapping[str, Tensor],
     states: Sequence[Tensor],
     weights: Weights,
-    *,
     changes: Changes,
+    *,
     against_time: bool = False,
     unroll: bool = False,
 ) -> Scanned:
@@ -124,15 +124,22 @@ def _before_the_loop(
     still: Sequence[Node],
 ) -> tuple[dict[Node, Tensor], list[Tensor]]:
     """What a step reads: values that stay, and values of all steps in order."""
-    along, same = {}, {}
-    for name, value in inputs.items():
-        if name in executor.graph.moving:
-            along[name] = value if len(value.shape) == 3 else value[..., None]
-        else:
-            along[name], same[name] = value[:, None], value
+    along = over_time(executor.graph, inputs)
+    same = {n: v for n, v in inputs.items() if n not in executor.graph.moving}
     known = executor.compute(still, executor.leaves(same))
     found = executor.compute(moving, known | executor.leaves(along))
     return known, [found[node] for node in moving]
+
+
+def over_time(graph: Graph, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Inputs as `(batch, timesteps, size)`; one step long if the same at all steps."""
+    found = {}
+    for name, value in inputs.items():
+        if name not in graph.moving:
+            found[name] = value[:, None]
+        else:
+            found[name] = value if len(value.shape) == 3 else value[..., None]
+    return found
 
 
 class Executor:

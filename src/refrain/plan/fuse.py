@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from refrain.graph.node import Node
-from refrain.graph.ops import OPS
+from refrain.graph.ops import OPS, PRODUCTS
 from refrain.plan.program import Sum
-
-PRODUCTS = (OPS["matmul"], OPS["matmul_transposed"])
 
 
 def find_sums(

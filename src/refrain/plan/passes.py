@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from refrain.graph.changes import EVERY
 from refrain.graph.graph import Graph, constant, rewrite
 from refrain.graph.masking import MASK, OUTPUT
-from refrain.graph.node import Node
+from refrain.graph.node import Node, building
+from refrain.graph.ops import op
 from refrain.plan.gather import weight_gradients
 from refrain.plan.idle import idle_values, is_zero
 from refrain.plan.layout import Layout, Machine, slots
@@ -185,13 +186,16 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
     """The gradient's program, and what gathers weight gradients from its streams."""
     products, sums = weight_gradients(task.gradient, task.parts)
     rights = [*(outer.right for outer, _ in products), *(node for node, _ in sums)]
+    # The left of a transposed matrix is a gradient, which no one has stored.
+    lefts = [outer.left for outer, _ in products if outer.left not in readable]
     streams, width = slots(
-        list(dict.fromkeys(rights)), task.sizes, task.machine, "streams"
+        list(dict.fromkeys([*rights, *lefts])), task.sizes, task.machine, "streams"
     )
+    left_of = {**streams, **readable}
     stream = Buffer("streams", SEQUENCE, width)
     work = tuple(
         WeightProduct(
-            readable[outer.left],
+            left_of[outer.left],
             streams[outer.right],
             part,
             None if outer.scale is None else readable[outer.scale],
@@ -225,7 +229,8 @@ def _gradient_program(
     stored = {f"grad_{s}_prev": carry[carried[s]] for s in task.states}
     stored["grad_x"] = Place("grad_x", 0, features)
     for name, place in stored.items():
-        targets.setdefault(gradient.results[name], []).append(place)
+        node = _as_wide(gradient.results[name], gradient.leaves[name[len("grad_") :]])
+        targets.setdefault(node, []).append(place)
     available = readable | {n: replace(p, shift=1) for n, p in carry.items()}
     leaving = _leaving(task)
     for name, (_, place) in leaving.items():
@@ -252,6 +257,14 @@ def _gradient_program(
         last=tuple(Copy(f"grad_first_{s}", carry[carried[s]]) for s in task.states),
         stages=tuple(layout.stages),
     )
+
+
+def _as_wide(node: Node, leaf: Node) -> Node:
+    """A leaf's gradient in the size of the leaf; no gradient at all is a number, 0."""
+    if node.shape == leaf.shape:
+        return node
+    with building((node, leaf)):
+        return op("broadcast", node, leaf)
 
 
 def _lay_out(task, graph, targets, available, shared, places) -> Layout:

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from refrain.graph.graph import ordered
 from refrain.graph.node import BOOL, Node
-from refrain.graph.ops import OPS
-from refrain.plan.fuse import PRODUCTS, find_sums
+from refrain.graph.ops import OPS, PRODUCTS
+from refrain.plan.fuse import find_sums
 from refrain.plan.program import Place, Sum
 
 REDUCTIONS = (OPS["sum"], OPS["mean"], OPS["max"])

@@ -32,8 +32,8 @@ from refrain.emit.llvm.xla import LIMIT, emit_handler
 from refrain.errors import KernelError
 from refrain.graph.changes import Changes, changed
 from refrain.graph.graph import Graph
+from refrain.graph.linear import linear_levels
 from refrain.plan.layout import Machine
-from refrain.plan.linear import is_linear
 from refrain.plan.passes import Plan, Task, make_plan, without
 from refrain.plan.program import SEQUENCE, Buffer, Gathering, Part, Program
 from refrain.plan.show import show
@@ -124,7 +124,7 @@ class Kernel:
             output of the step before.
         forward, backward, gathering: the programs; the last two for training alone.
         plan: what they do; `plan.show.show` prints it.
-        linear: the cell is linear in its states.
+        linear: the cell is linear in its states, unit by unit.
         target: the processor that the code is for.
         seconds: time to compile, or to load.
         cached: the code came from the disk cache.
@@ -262,8 +262,7 @@ def _make(request: Request) -> Kernel:
         backward=plan.backward and native("backward", plan.backward),
         gathering=plan.gathering and native("gathering", plan.gathering),
         plan=plan,
-        # No state reads the held output, which need not be linear in them.
-        linear=is_linear(task.graph, tuple(request.sized.cell.states)),
+        linear=bool(linear_levels(task.graph, task.states)),
         target=target,
         seconds=time.perf_counter() - start,
         cached=cached,

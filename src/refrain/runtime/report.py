@@ -28,7 +28,7 @@ def describe(kernel: Kernel) -> str:
         f"  {made} in {kernel.seconds:.2f} s, {kernel.size / 1024:.0f} KiB of code",
     ]
     if kernel.linear:
-        lines.append("  linear in its states")
+        lines.append("  linear in its states, unit by unit")
     for name, native in programs_of(kernel):
         work = f"{multiply_adds(native.program):,} multiply-adds"
         lines.append(f"  {name}: {work} a step and sample")

@@ -21,6 +21,7 @@ from refrain.plan.program import (
     HISTORY,
     SAMPLE,
     Gathering,
+    Part,
     Place,
     WeightProduct,
     WeightSum,
@@ -38,17 +39,21 @@ class GatherTask:
     Attributes:
         work: the gradient, its places moved to the first of the columns.
         columns: how many.
+        more: further products for the same weight, which the equations use more than
+            once; their right places are relative to that of `work`.
     """
 
     work: WeightProduct | WeightSum
     columns: int
+    more: tuple[WeightProduct, ...] = ()
 
     @property
     def alike(self) -> GatherTask:
         """The same for all tasks that differ only in where right and result begin."""
         right = replace(self.work.right, offset=0, width=self.columns)
         part = replace(self.work.part, offset=0)
-        return GatherTask(replace(self.work, right=right, part=part), self.columns)
+        work = replace(self.work, right=right, part=part)
+        return GatherTask(work, self.columns, self.more)
 
 
 def gather_tasks(gathering: Gathering, target: Target) -> list[GatherTask]:
@@ -56,14 +61,19 @@ def gather_tasks(gathering: Gathering, target: Target) -> list[GatherTask]:
 
     Tasks of all gradients come in turn, so that any range of them is a fair share.
     """
+    by_weight: dict[Part, list[WeightProduct]] = {}
+    for product in gathering.products:
+        by_weight.setdefault(product.part, []).append(product)
     placed: list[tuple[float, GatherTask]] = []
-    for work in (*gathering.products, *gathering.sums):
-        tasks = _tasks_of(work, VECTORS * target.width)
+    for work, *more in [*by_weight.values(), *([s] for s in gathering.sums)]:
+        tasks = _tasks_of(work, _relative(work, more), VECTORS * target.width)
         placed += [((k + 0.5) / len(tasks), task) for k, task in enumerate(tasks)]
     return [task for _, task in sorted(placed, key=lambda found: found[0])]
 
 
-def _tasks_of(work: WeightProduct | WeightSum, block: int) -> list[GatherTask]:
+def _tasks_of(
+    work: WeightProduct | WeightSum, more: tuple[WeightProduct, ...], block: int
+) -> list[GatherTask]:
     if not work.part.shape:  # a trained number: all columns belong to it
         return [GatherTask(work, work.right.width)]
     tasks = []
@@ -72,8 +82,17 @@ def _tasks_of(work: WeightProduct | WeightSum, block: int) -> list[GatherTask]:
         right = replace(work.right, offset=work.right.offset + first)
         part = replace(work.part, offset=work.part.offset + first)
         some = replace(work, right=right, part=part)
-        tasks.append(GatherTask(some, min(block, width - first)))
+        tasks.append(GatherTask(some, min(block, width - first), more))
     return tasks
+
+
+def _relative(
+    first: WeightProduct | WeightSum, more: list[WeightProduct]
+) -> tuple[WeightProduct, ...]:
+    start = first.right.offset
+    return tuple(
+        replace(m, right=replace(m.right, offset=m.right.offset - start)) for m in more
+    )
 
 
 def emit_gathering(
@@ -107,6 +126,7 @@ class _GatherOne:
     def __init__(self, code: Code, gathering: Gathering, task: GatherTask):
         self.code = code
         self.work = task.work
+        self.more = task.more
         pointers, self.batch, self.timesteps, self.right, result = code.function.args
         self.buffers = {b.name: b for b in gathering.buffers}
         self.base = {
@@ -122,22 +142,28 @@ class _GatherOne:
         if isinstance(self.work, WeightSum):
             self._sum(self.work)
         else:
-            self._product(self.work)
+            self._products(self.work, *self.more)
         self.code.b.ret_void()
 
-    def _product(self, work: WeightProduct) -> None:
+    def _products(self, *products: WeightProduct) -> None:
+        code = self.code
+        # The block's columns side by side: few pages, read again for all rows.
+        near = code.b.alloca(code.vector, BLOCK * self.vectors)
+        with code.loop(0, products[0].left.width) as m:
+            for v in range(self.vectors):
+                self._put(m, v, code.constant(0.0))
+        for product in products:
+            self._product(product, near)
+
+    def _product(self, work: WeightProduct, near: ir.Value) -> None:
         code = self.code
         width, columns = work.left.width, self.vectors * code.lanes
         spare = code.target.registers - self.vectors - 1
         rows = max(1, min(width, 8, spare // self.vectors))
-        # The block's columns side by side: few pages, read again for all rows.
-        near = code.b.alloca(code.vector, BLOCK * self.vectors)
-        with code.loop(0, width) as m:
-            for v in range(self.vectors):
-                self._put(m, v, code.constant(0.0))
+        offset = code.add(self.right, work.right.offset)
 
         def block(sample, begin, end) -> None:
-            right, stride = self._walk(work.right, self.right, sample, begin)
+            right, stride = self._walk(work.right, offset, sample, begin)
             count = code.sub(end, begin)
             with code.loop(0, count) as t:
                 for v in range(self.vectors):

@@ -10,31 +10,9 @@ from refrain.cells import cell, scalar, vector
 from refrain.functions import abs as absolute
 from refrain.functions import layer_norm, mean, sigmoid, softmax, tanh, where
 from refrain.graph.evaluate import evaluate
-from refrain.plan.linear import is_linear
+from refrain.graph.linear import linear_levels
 from refrain.runtime.driver import Request, kernel_for, step_graph
 from tests.randoms import random_states, random_weights, unpacked
-
-
-@cell(state="h", gates=("z", "n"))
-def min_gru(x, h_prev, W, b):
-    """Gates that see the input alone, after Feng et al. 2024, 2410.01201."""
-    z = sigmoid(x @ W.z + b.z)
-    return (1 - z) * h_prev + z * (x @ W.n + b.n)
-
-
-@cell(state="h", gates=("f", "i", "n"))
-def min_lstm(x, h_prev, W, b):
-    """The same of an LSTM; the gates share one sum."""
-    f, i = sigmoid(x @ W.f + b.f), sigmoid(x @ W.i + b.i)
-    return f / (f + i) * h_prev + i / (f + i) * (x @ W.n + b.n)
-
-
-@cell(state="c", output="h", gates=("f", "z", "o"))
-def quasi_rnn(x, c_prev, W, b):
-    """Pooling with forget and output gates, after Bradbury et al. 2016, 1611.01576."""
-    f = sigmoid(x @ W.f + b.f)
-    c = f * c_prev + (1 - f) * tanh(x @ W.z + b.z)
-    return sigmoid(x @ W.o + b.o) * tanh(c), c
 
 
 @cell(state="s", rate=scalar())
@@ -43,10 +21,10 @@ def leaky_integrator(x, s_prev, W, rate):
     return a * s_prev + (1 - a) * (x @ W)
 
 
-@cell(state=("s", "v"), d=vector())
-def oscillator(x, s_prev, v_prev, W, U, d):
-    """Two states, a full matrix, signs and quotients."""
-    v = v_prev - (s_prev @ U) / (1.0 + absolute(x @ W)) - d * v_prev
+@cell(state=("s", "v"), d=vector(), k=vector())
+def oscillator(x, s_prev, v_prev, W, d, k):
+    """Two states, signs and quotients."""
+    v = v_prev - (k * s_prev) / (1.0 + absolute(x @ W)) - d * v_prev
     return s_prev + 0.1 * v, v
 
 
@@ -56,11 +34,29 @@ def delay(x, now_prev, before_prev, W):
 
 
 @cell(state="h")
+def mirrored(x, h_prev, W):
+    return where(x @ W > 0.0, 0.5 * h_prev, -h_prev)
+
+
+@cell(state=("h", "c", "k"))
+def cascade(x, h_prev, c_prev, k_prev, W):
+    """Each state is linear once the next is known."""
+    h = tanh(c_prev) * h_prev + k_prev * c_prev
+    return h, k_prev * c_prev + x @ W, 0.5 * k_prev + tanh(x @ W)
+
+
+ONE_LEVEL = [
+    *(cells.min_gru, cells.min_lstm, cells.lru, cells.rg_lru),
+    functools.partial(cells.sru, peephole=False),
+    *(leaky_integrator, oscillator, delay, mirrored),
+]
+LINEAR = [*ONE_LEVEL, cells.qrnn, cascade]
+
+
+@cell(state="h")
 def centred(x, h_prev, W):
-    return where(x @ W > 0.0, h_prev - mean(h_prev), -h_prev)
-
-
-LINEAR = [min_gru, min_lstm, quasi_rnn, leaky_integrator, oscillator, delay, centred]
+    """Linear, but units mix."""
+    return h_prev - mean(h_prev) + x @ W
 
 
 @cell(state="h")
@@ -75,8 +71,8 @@ def squared(x, h_prev, W):
 
 @cell(state=("h", "c"))
 def crossed(x, h_prev, c_prev, W):
-    """Linear in each state, and not in both."""
-    return h_prev * c_prev + x @ W, 0.5 * c_prev
+    """Linear in each state, and not in both, which depend on each other."""
+    return h_prev * c_prev + x @ W, 0.5 * c_prev + h_prev
 
 
 @cell(state="h")
@@ -97,6 +93,10 @@ def attending(x, h_prev, W):
 NOT_LINEAR = [
     cells.simple_rnn,
     functools.partial(cells.simple_rnn, activation="relu"),
+    functools.partial(cells.simple_rnn, activation="linear"),
+    centred,
+    cells.sru,
+    cells.ran,
     cells.lstm,
     cells.gru,
     functools.partial(cells.gru, reset_after=False),
@@ -109,27 +109,30 @@ NOT_LINEAR = [
 ]
 
 
-def linear(sized) -> bool:
-    return is_linear(sized.graph, tuple(sized.cell.states))
+def levels(sized):
+    return linear_levels(sized.graph, tuple(sized.cell.states))
 
 
 @pytest.mark.parametrize("make", LINEAR, ids=repr)
 def test_linear_cell_is_recognised(make):
-    assert linear(make(4))
+    assert levels(make(4))
 
 
 @pytest.mark.parametrize("make", NOT_LINEAR, ids=repr)
 def test_other_cell_is_not_taken_for_linear(make):
-    assert not linear(make(4))
+    assert not levels(make(4))
 
 
-def test_simple_rnn_without_activation_is_linear():
-    assert linear(cells.simple_rnn(4, activation="linear"))
+def test_states_of_a_level_depend_on_each_other():
+    assert [level.states for level in levels(cascade(4))] == [("k",), ("c",), ("h",)]
+    assert [level.states for level in levels(cells.lru(4))] == [("re", "im")]
+    assert [level.states for level in levels(cells.qrnn(4))][-1] == ("c",)
 
 
-@pytest.mark.parametrize("make", [*LINEAR, *NOT_LINEAR], ids=repr)
-def test_states_of_linear_cells_alone_add_up(make, rng):
-    """What linear means: apart from new(0), new(a + b) is new(a) + new(b)."""
+@pytest.mark.parametrize("make", [*ONE_LEVEL, *NOT_LINEAR], ids=repr)
+def test_new_states_are_factor_times_old_and_rest(make, rng):
+    """What linear means: a unit's new state moves along with the old one of that unit,
+    and twice as far where that moves twice as far."""
     sized = make(6)
     weights = unpacked(sized, 3, random_weights(sized, 3, rng))
     x, states = rng.normal(size=(4, 3)), list(sized.cell.states)
@@ -143,13 +146,16 @@ def test_states_of_linear_cells_alone_add_up(make, rng):
     rest = new({s: np.zeros_like(a[s]) for s in states})
     together = new({s: a[s] + b[s] for s in states}) - rest
     apart = (new(a) - rest) + (new(b) - rest)
-    assert np.allclose(together, apart, atol=1e-12) == linear(sized)
+    one_unit = {s: a[s] * (np.arange(6) == 2) for s in states}
+    others = np.delete(new(one_unit) - rest, [2 + 6 * k for k in range(len(states))], 1)
+    linear = np.allclose(together, apart, atol=1e-12)
+    assert (linear and np.allclose(others, 0, atol=1e-12)) == bool(levels(sized))
 
 
 @pytest.mark.parametrize("mask", ["hold", "zero"])
 def test_masks_and_dropout_of_the_input_keep_a_cell_linear(mask):
-    request = Request(min_gru(4), 3, mask=mask, dropout=("dropout",))
-    assert is_linear(*step_graph(request))
+    request = Request(cells.min_gru(4), 3, mask=mask, dropout=("dropout",))
+    assert linear_levels(*step_graph(request))
 
 
 def test_kernels_know_whether_their_cell_is_linear():
