@@ -121,6 +121,8 @@ SETTINGS = {
             "activation_alpha": [1.0],
         },
     ),
+    "peepholes": ("LSTM", {"wired": ("P",), "direction": "bidirectional"}),
+    "one gate for both": ("LSTM", {"input_forget": 1}),
     "linear": ("RNN", {"activations": ["Affine"], "activation_alpha": [1.0]}),
 }
 
@@ -135,9 +137,8 @@ def test_settings_of_nodes(name):
 
 
 REFUSED = {
-    "no peepholes": ("LSTM", {"wired": ("P",)}),
+    "no peepholes": ("LSTM", {"wired": ("P",), "input_forget": 1}),
     "have no clip": ("LSTM", {"clip": 1.0}),
-    "have no input_forget": ("LSTM", {"input_forget": 1}),
     "no activation ThresholdedRelu": ("RNN", {"activations": ["ThresholdedRelu"]}),
     r"HardSigmoid with constants \[0.2, 0.5\]": (
         "GRU",

@@ -21,6 +21,7 @@ from refrain.errors import ConversionError
 _KIND = {"RNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}
 # Where Keras's gates lie among those of ONNX.
 _ORDER = {"RNN": [0], "LSTM": [0, 2, 3, 1], "GRU": [0, 1, 2]}
+_COUPLED, _PEEPHOLES = [0, 3, 1], [0, 2, 1]  # of our cells for these: i g o; i f o
 _USUAL = {
     "RNN": ["Tanh"],
     "LSTM": ["Sigmoid", "Tanh", "Tanh"],
@@ -67,8 +68,8 @@ def from_onnx(source: Any, node: str | None = None) -> keras.Model:
 
     Raises:
         ConversionError: the file is no ONNX model, it has no such node, or our layers
-            do not compute the same: peepholes, `clip`, `input_forget`, weights that
-            the graph computes, activations that equations do not know.
+            do not compute the same: `clip`, weights that the graph computes,
+            activations that equations do not know.
     """
     graph = _load(source).graph
     found = _chosen(graph, node)
@@ -176,11 +177,10 @@ def _attributes(node: Any) -> dict[str, Any]:
                 f"{node.op_type}: expected attributes among {', '.join(_ATTRIBUTES)}, "
                 f"received {name}={value!r}"
             )
-    for name in ("clip", "input_forget"):
-        if found.get(name):
-            raise ConversionError(
-                f"{node.op_type}: our layers have no {name}, received {found[name]}"
-            )
+    if found.get("clip"):
+        raise ConversionError(
+            f"{node.op_type}: our layers have no clip, received {found['clip']}"
+        )
     direction = found.get("direction", b"forward").decode("utf-8", "replace")
     if direction not in ("forward", "reverse", "bidirectional"):
         raise ConversionError(f"{node.op_type}: unknown direction {direction!r}")
@@ -217,13 +217,22 @@ def _directions(
                     f"{given.get(name)!r}, which the graph computes or takes"
                 )
             arrays[name] = _array(constants[given[name]])
-    if np.any(arrays.pop("P", 0.0)):
-        raise ConversionError(f"{kind}: our layers have no peepholes (input P)")
+    if not np.any(arrays.get("P", 0.0)):
+        arrays.pop("P", None)
+    elif attributes.get("input_forget"):
+        raise ConversionError(
+            f"{kind}: our layers have no peepholes (input P) beside input_forget"
+        )
     units = attributes.get("hidden_size", (0, *arrays["R"].shape)[-1])
     _check_shapes(kind, count, units, arrays)
     options = _options(kind, count, attributes)
+    cell, order = _KIND[kind], _ORDER[kind]
+    if kind == "LSTM" and attributes.get("input_forget"):
+        cell, order = "coupled_lstm", _COUPLED
+    elif "P" in arrays:
+        cell = "peephole_lstm"
     return [
-        Recurrence(_KIND[kind], units, _packed(kind, arrays, k, options[k]), options[k])
+        Recurrence(cell, units, _packed(arrays, k, order, options[k]), options[k])
         for k in range(count)
     ]
 
@@ -237,6 +246,7 @@ def _check_shapes(
         "W": (count, rows, features),
         "R": (count, rows, units),
         "B": (count, 2 * rows),
+        "P": (count, 3 * units),
     }
     for name, array in arrays.items():
         if array.shape != shapes[name] or not array.size:
@@ -247,10 +257,12 @@ def _check_shapes(
 
 
 def _packed(
-    kind: str, arrays: Mapping[str, np.ndarray], k: int, options: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray],
+    k: int,
+    order: Sequence[int],
+    options: Mapping[str, Any],
 ) -> dict[str, np.ndarray]:
     """The weights of one direction, as Keras packs them."""
-    order = _ORDER[kind]
     weights = {
         "kernel": reordered(arrays["W"][k].T, order),
         "recurrent_kernel": reordered(arrays["R"][k].T, order),
@@ -259,6 +271,8 @@ def _packed(
         pair = [reordered(bias, order) for bias in np.split(arrays["B"][k], 2)]
         both = options.get("reset_after", False)
         weights["bias"] = np.stack(pair) if both else np.add(*pair)
+    if "P" in arrays:
+        weights["peephole"] = reordered(arrays["P"][k], _PEEPHOLES)
     return weights
 
 

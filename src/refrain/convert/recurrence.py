@@ -18,7 +18,7 @@ from refrain import cells, layers
 from refrain.errors import ConversionError
 from refrain.layers.equations import Untraced, equations_of
 
-KINDS = ("simple_rnn", "lstm", "gru", "lstm_projection")
+_LAYERS = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM, "gru": layers.GRU}
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Recurrence:
     """A cell and its weights.
 
     Attributes:
-        kind: name of the cell, one of `KINDS`.
+        kind: name of the cell in `refrain.cells`.
         units: size of the state; of `c` where `h` has another size.
         weights: arrays by the names of Keras's variables, packed as they are.
         options: the cell's activations, and the form of a GRU.
@@ -45,11 +45,11 @@ class Recurrence:
     def layer(self, **arguments: Any) -> Any:
         """A recurrent layer of ours without its weights; `arguments` as Keras's."""
         settings = {**self.options, "use_bias": "bias" in self.weights}
-        if self.kind != "lstm_projection":
-            made = {"simple_rnn": layers.SimpleRNN, "lstm": layers.LSTM}
-            return made.get(self.kind, layers.GRU)(self.units, **settings, **arguments)
-        projection = self.weights["projection_kernel"].shape[1]
-        cell = cells.lstm_projection(self.units, projection=projection, **settings)
+        if self.kind in _LAYERS:
+            return _LAYERS[self.kind](self.units, **settings, **arguments)
+        if "projection_kernel" in self.weights:
+            settings["projection"] = self.weights["projection_kernel"].shape[1]
+        cell = getattr(cells, self.kind)(self.units, **settings)
         return layers.RNN(cell, **arguments)
 
 
@@ -100,9 +100,10 @@ def _recurrence_of(layer: Any, against_time: bool) -> Recurrence:
             f"{name}: expected a recurrent layer of one known cell: {reason}"
         ) from None
     kind = sized.cell.name
-    if kind not in KINDS or layer.go_backwards != against_time or not layer.built:
+    known = (*_LAYERS, "lstm_projection")
+    if kind not in known or layer.go_backwards != against_time or not layer.built:
         raise ConversionError(
-            f"{name}: expected a built layer of {', '.join(KINDS)} that reads "
+            f"{name}: expected a built layer of {', '.join(known)} that reads "
             f"{'back' if against_time else 'for'}wards, received {kind}"
         )
     weights = {
@@ -117,6 +118,9 @@ def _recurrence_of(layer: Any, against_time: bool) -> Recurrence:
 
 
 def reordered(array: np.ndarray, gates: Sequence[int]) -> np.ndarray:
-    """Parts that lie side by side along the last axis, in another order."""
-    parts = np.split(array, len(gates), axis=-1)
+    """Parts that lie side by side along the last axis, in another order.
+
+    Parts may be left out, but not the last one.
+    """
+    parts = np.split(array, max(gates) + 1, axis=-1)
     return np.concatenate([parts[k] for k in gates], axis=-1)
