@@ -29,7 +29,8 @@ def copied(model: Any, classes: Mapping[type, type]) -> Any:
 
     Args:
         model: a Keras model or layer; it is not changed.
-        classes: what layers of exactly these classes become.
+        classes: what layers of exactly these classes become; arguments that they do
+            not take are left out.
 
     Raises:
         ConversionError: Keras cannot make the model from its configuration, or makes
@@ -89,6 +90,12 @@ def layers_of(model: Any) -> list[Any]:
     return model._flatten_layers()
 
 
+def arguments_of(found: type) -> set[str]:
+    """Names that a class and its bases take when they are made."""
+    makers = [c.__init__ for c in found.__mro__ if "__init__" in vars(c)]
+    return {name for make in makers for name in inspect.signature(make).parameters}
+
+
 def _structure(model: Any, classes: Mapping[type, type]) -> Any:
     # Lambdas warn that they cannot be saved; they are handed over here.
     with warnings.catch_warnings():
@@ -99,7 +106,10 @@ def _structure(model: Any, classes: Mapping[type, type]) -> Any:
             part.pop("compile_config", None)
             _hand_over(layer, part["config"], custom)
             if type(layer) in classes:
-                part.update(_place_of(classes[type(layer)]))
+                found = classes[type(layer)]
+                taken = arguments_of(found).intersection(part["config"])
+                part.update(_place_of(found))
+                part["config"] = {key: part["config"][key] for key in taken}
             elif not _of_keras(layer):
                 name = keras.saving.get_registered_name(type(layer))
                 if custom.setdefault(name, type(layer)) is not type(layer):

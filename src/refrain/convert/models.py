@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import keras
 
 from refrain import layers
-from refrain.convert.copies import copied, layers_of
+from refrain.convert.copies import arguments_of, copied, layers_of
 from refrain.convert.names import (
     KERAS,
     OURS,
@@ -111,12 +110,6 @@ def _obstacles(layer: Any) -> list[str]:
     return [
         f"{name}: Keras has no {key}={value!r}"
         for key, value in layer.get_config().items()
-        if key not in _arguments(TO_KERAS[type(layer)])
+        if key not in arguments_of(TO_KERAS[type(layer)])
         and value not in (None, False, 0)
     ]
-
-
-def _arguments(found: type) -> set[str]:
-    """Names that a class and its bases take when they are made."""
-    makers = [c.__init__ for c in found.__mro__ if "__init__" in vars(c)]
-    return {name for make in makers for name in inspect.signature(make).parameters}
