@@ -21,6 +21,7 @@ from harness import in_turn, machine, table
 
 from refrain import cells, layers
 from refrain.cells import SizedCell
+from refrain.graph.changes import Changes
 from refrain.layers.scan import Weights, scan_cell
 from refrain.runtime.driver import Request, kernel_for, rows_a_thread
 from refrain.runtime.report import multiply_adds, programs_of
@@ -56,7 +57,8 @@ def scan_step(sized: SizedCell) -> Callable:
     def outputs(x, weights):
         names = [v.name for v in variables]
         arrays = dict(zip(names, weights, strict=True))
-        return scan_cell(sized, x, states, Weights(variables, arrays))[0]
+        weights = Weights(variables, arrays)
+        return scan_cell(sized, {"x": x}, states, weights, Changes()).outputs
 
     return gradient(outputs)
 
