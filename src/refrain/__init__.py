@@ -28,6 +28,7 @@ _MODULES = (
     "cells",
     "convert",
     "errors",
+    "export",
     "functions",
     "keras",
     "layers",

@@ -37,10 +37,16 @@ class Layer:
     config: Mapping[str, Any]
     weights: Sequence[np.ndarray] = ()
 
+    @property
+    def mixes_steps(self) -> bool:
+        """A step of its output follows more than that step of its input."""
+        along_time = self.kind == "Concatenate" and self.config.get("axis") == 1
+        return along_time or self.kind in _MIXING
+
     def refuse(self, reason: str) -> ExportError:
         """The error for what cannot be exported."""
         return ExportError(
-            f"layer {self.name} ({self.kind}) cannot be exported: {reason}"
+            f"the layer {self.name} ({self.kind}) cannot be exported: {reason}"
         )
 
     def expect(self, setting: str, *known: Any) -> Any:
@@ -51,6 +57,10 @@ class Layer:
         return value
 
 
+_MIXING = {
+    *("Flatten", "Reshape", "RepeatVector", "Permute"),
+    *("GlobalAveragePooling1D", "GlobalMaxPooling1D"),
+}
 Rule = Callable[[Writer, Layer, list[Value]], Value]
 
 
@@ -190,11 +200,11 @@ def _gain_and_shift(
 
 def _embedding(w: Writer, layer: Layer, values: list[Value]) -> Value:
     (ids,) = values
-    mask = None
+    mask = ids.mask
     if layer.config.get("mask_zero"):
         zero = w.add("CastLike", w.constant(np.int64(0), "index"), ids.name)
-        equal = w.add("Equal", ids.name, zero)
-        mask = Mask(w.add("Not", equal))
+        counts = Mask(w.add("Not", w.add("Equal", ids.name, zero)))
+        mask = _combined(w, "And", [m for m in (mask, counts) if m is not None])
     number = w.add("Cast", ids.name, to=INT64)
     table = w.constant(np.asarray(layer.weights[0], np.float32), "embeddings")
     return Value(w.add("Gather", table, number), mask)
@@ -207,7 +217,8 @@ def _masking(w: Writer, layer: Layer, values: list[Value]) -> Value:
     number = w.add("Cast", differs, to=FLOAT)
     any_differs = w.add("ReduceMax", number, w.integers(-1), keepdims=1)
     counts = w.add("Cast", w.add("Squeeze", any_differs, w.integers(-1)), to=9)
-    return Value(w.add("Mul", x, any_differs), Mask(counts))
+    masks = [m for m in (values[0].mask, Mask(counts)) if m is not None]
+    return Value(w.add("Mul", x, any_differs), _combined(w, "And", masks))
 
 
 def _flatten(w: Writer, layer: Layer, x: Name) -> Name:
@@ -250,7 +261,7 @@ def _merge(op: str) -> Rule:
         result = values[0].name
         for value in values[1:]:
             result = w.add(op, result, value.name)
-        return Value(result, _common_mask(w, values))
+        return Value(result, _mask_of_any(w, values))
 
     return rule
 
@@ -263,18 +274,27 @@ def _average(w: Writer, layer: Layer, values: list[Value]) -> Value:
 
 def _concatenate(w: Writer, layer: Layer, values: list[Value]) -> Value:
     names = [v.name for v in values]
-    mask = _common_mask(w, values)
-    return Value(w.add("Concat", *names, axis=layer.config.get("axis", -1)), mask)
+    mask = _mask_of_any(w, values)
+    axis = layer.config.get("axis", -1)
+    if axis == 1 and mask is not None:
+        raise layer.refuse("it joins masked sequences along time")
+    return Value(w.add("Concat", *names, axis=axis), mask)
 
 
-def _common_mask(w: Writer, values: list[Value]) -> Mask | None:
-    """Steps that count in every value that has a mask."""
-    masks = list(dict.fromkeys(v.mask for v in values if v.mask is not None))
+def _mask_of_any(w: Writer, values: list[Value]) -> Mask | None:
+    """Steps that count in some value; all do if there is one without a mask."""
+    masks = [v.mask for v in values if v.mask is not None]
+    return _combined(w, "Or", masks) if len(masks) == len(values) else None
+
+
+def _combined(w: Writer, op: str, masks: Sequence[Mask]) -> Mask | None:
+    """One mask of several; none of none."""
+    masks = list(dict.fromkeys(masks))
     if len(masks) < 2:
         return masks[0] if masks else None
     counts = masks[0].counts
     for mask in masks[1:]:
-        counts = w.add("And", counts, mask.counts)
+        counts = w.add(op, counts, mask.counts)
     return Mask(counts, all(m.leading for m in masks))
 
 
@@ -297,7 +317,7 @@ RULES: dict[str, Rule] = {
     "ELU": _keeping_mask(_elu),
     "Softmax": _softmax,
     "LayerNormalization": _keeping_mask(_layer_norm),
-    "RMSNormalization": _keeping_mask(_rms_norm),
+    "RMSNormalization": _dropping_mask(_rms_norm),
     "BatchNormalization": _keeping_mask(_batch_norm),
     "Normalization": _keeping_mask(_normalization),
     "Rescaling": _keeping_mask(_rescaling),
