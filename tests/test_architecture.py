@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "convert": {"cells", "layers"},
     "study": {"cells", "layers", "files"},
     "tasks": {"layers", "study"},
-    "cli": {"runtime", "layers", "study", "tasks", "files"},
+    "cli": {"runtime", "layers", "study", "tasks", "export", "files"},
 }
 # The modules beside the packages.
 MAY_IMPORT_MODULES = {

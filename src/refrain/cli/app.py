@@ -14,6 +14,7 @@ import refrain
 from refrain.cli.cache import cache
 from refrain.cli.compare import compare
 from refrain.cli.explain import explain
+from refrain.cli.export import export
 
 app = typer.Typer(
     name="refrain",
@@ -51,3 +52,4 @@ def main(
 
 for _command in (compare, explain, cache):
     app.command()(_command)
+app.add_typer(export)

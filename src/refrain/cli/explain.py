@@ -38,7 +38,7 @@ def explain(
     The file is read in Keras's safe mode, which runs no code that lies in it.
     """
     # A file that is none is told before Keras is imported, which takes seconds.
-    _check(model)
+    check_file(model)
     found = list(recurrent_layers(load(model)))
     if not found:
         print(f"{model}: no recurrent layer")
@@ -47,7 +47,12 @@ def explain(
         print(textwrap.indent(explanation(layer, details), "  "))
 
 
-def _check(file: Path) -> None:
+def check_file(file: Path) -> None:
+    """Refuse what is no model in Keras's format, without importing Keras.
+
+    Raises:
+        DataError: there is no such file, or it is something else.
+    """
     if file.is_dir():
         raise DataError(f"{file} is a folder; expected a .keras file")
     try:

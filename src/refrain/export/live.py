@@ -48,7 +48,7 @@ def network_of(model: Any) -> Network:
             shape = tuple(layer.output.shape[1:])
             entries.append(Entry(layer.name, shape, _vocabulary(layer)))
         elif hasattr(layer, "get_weights"):
-            calls.append(_call(layer))
+            calls.append(_call(layer, graph))
     outputs = tuple(map(_key, _tensors(model.outputs)))
     known = {e.name for e in entries} | {c.layer.name for c in calls}
     for name, _ in (*outputs, *(k for c in calls for k in (*c.inputs, *c.first))):
@@ -61,8 +61,13 @@ def network_of(model: Any) -> Network:
     return Network(model.name, tuple(entries), tuple(calls), outputs)
 
 
-def _call(layer: Any) -> Call:
-    nodes = layer._inbound_nodes
+def _call(layer: Any, graph: Any) -> Call:
+    # A layer may be part of other models too; Keras names this one's uses so.
+    nodes = [
+        node
+        for k, node in enumerate(layer._inbound_nodes)
+        if f"{id(layer)}_ib-{k}" in graph._nodes
+    ]
     if len(nodes) != 1:
         raise _refusal(layer, f"it is used {len(nodes)} times")
     arguments = nodes[0].arguments
@@ -82,12 +87,12 @@ def _read(layer: Any, features: int) -> Layer | Direction | Both | EachStep:
         raise _refusal(layer, "its class is not one of Keras or refrain")
     if kind == "Bidirectional":
         both = (layer.forward_layer, layer.backward_layer)
-        directions = [_direction(inner, features) for inner in both]
-        if [d.against_time for d in directions] != [False, True]:
+        ahead, back = (_direction(inner, features) for inner in both)
+        if ahead.against_time or not back.against_time:
             raise _refusal(layer, "its first layer reads against time")
-        if any(len(d.loops) > 1 for d in directions):
+        if len(ahead.loops) > 1:
             raise _refusal(layer, "its cells are stacked")
-        return Both(layer.name, *directions, layer.merge_mode)
+        return Both(layer.name, ahead, back, layer.merge_mode)
     if kind == "TimeDistributed":
         inner = _read(layer.layer, features)
         if not isinstance(inner, Layer):

@@ -68,10 +68,10 @@ def _random_inputs(network: Network, batch: int, steps: int, rng: Any) -> Feed:
     feed: Feed = {}
     for entry in network.entries:
         shape = (batch, *(steps if n is None else n for n in entry.shape))
-        if entry.vocabulary is None:
-            feed[entry.name] = rng.normal(size=shape).astype(np.float32)
-        else:
-            feed[entry.name] = rng.integers(0, entry.vocabulary, shape, np.int32)
+        made: Any = rng.normal(size=shape).astype(np.float32)
+        if entry.vocabulary is not None:
+            made = rng.integers(0, entry.vocabulary, shape, np.int32)
+        feed[entry.name] = made
     return feed
 
 
@@ -80,7 +80,7 @@ def _beside(exported: Exported, feed: Feed, lengths: bool) -> Feed:
     first = next(iter(feed.values()))
     batch = len(first)
     states = exported.states.items()
-    given = {n: np.zeros((batch, size), np.float32) for n, size in states}
+    given: Feed = {n: np.zeros((batch, size), np.float32) for n, size in states}
     if lengths:
         given[LENGTHS] = np.full(batch, first.shape[1], np.int32)
     return given

@@ -1,0 +1,67 @@
+"""`refrain export`: a saved model as a file that needs no Python."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+export = typer.Typer(
+    name="export",
+    help="Write a saved Keras model as a file that needs no Python.",
+)
+
+
+@export.command()
+def onnx(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="File that Keras saved: model.save('MODEL.keras').",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The file to write. [default: MODEL.onnx]",
+        ),
+    ] = None,
+    streaming: Annotated[
+        bool,
+        typer.Option(
+            "--streaming",
+            help="States enter and leave, so that a sequence can come in pieces.",
+        ),
+    ] = False,
+    lengths: Annotated[
+        bool,
+        typer.Option(
+            "--lengths", help="An input tells how many steps of each sequence count."
+        ),
+    ] = False,
+) -> None:
+    """Write an ONNX file, once ONNX Runtime computes what the model does.
+
+    A cell whose equations are those of ONNX's LSTM, GRU or RNN becomes that node; any
+    other one becomes a Scan. Batch and time are dynamic. What ONNX cannot express is
+    refused, and the layer is named.
+    """
+    # A file that is none is told before Keras is imported, which takes seconds.
+    from refrain.cli.explain import check_file, load
+
+    check_file(model)
+    import refrain.export
+
+    file = refrain.export.onnx(
+        load(model),
+        output or model.with_suffix(".onnx"),
+        streaming=streaming,
+        lengths=lengths,
+    )
+    print(f"Written: {file}")
