@@ -49,6 +49,13 @@ def leaky(x, s_prev, W, U, b, a, d):
     return d * tanh(s) + s, s
 
 
+@cell(state=("s", "t"), output="y")
+def twins(x, s_prev, t_prev, W, U, b):
+    """Two states and the output are one value; the states may begin apart."""
+    s = tanh(x @ W + s_prev @ U + 0.5 * t_prev + b)
+    return s, s, s
+
+
 CELLS = [
     cells.simple_rnn,
     functools.partial(cells.simple_rnn, activation="relu"),
@@ -60,6 +67,7 @@ CELLS = [
     peephole_lstm,
     normalised,
     leaky,
+    twins,
 ]
 TOLERANCE = {"float32": 2e-4, "float64": 1e-11}
 

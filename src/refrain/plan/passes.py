@@ -149,8 +149,10 @@ def _sequences(prefix: str, leaving) -> tuple[Buffer, ...]:
 
 def _forward(task, entering, inputs, shared, tape, after, history, saved) -> Program:
     targets: dict[Node, list[Place]] = {}
-    for node, place in after.items():
-        targets.setdefault(node, []).append(place)
+    for state in task.states:  # two states may be one value; each has its place
+        old_place = tape[task.graph.leaves[f"{state}_prev"]]
+        node = task.graph.results[state]
+        targets.setdefault(node, []).append(replace(old_place, shift=1))
     for node in saved:
         targets.setdefault(node, []).append(tape[node])
     leaving = _leaving(task)
