@@ -21,6 +21,7 @@ from refrain.plan.program import (
 from refrain.plan.stages import ONE, Level
 
 PACKED, SCRATCH = "packed", "scratch"
+SPARE = 5  # registers without which a loop of products spills accumulators
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ class Layout:
         if not sums:
             return min(2, self.machine.rows)
         each = vectors * sums
-        most = max(1, min(8, (self.machine.registers - each - 1) // each))
+        # Beside accumulators: an operand a row, weights, and room for what comes next.
+        most = max(1, min(8, (self.machine.registers - SPARE) // (each + 1)))
         least = max(1, (most + 1) // 2)
         rows = self.machine.rows
         return min(
