@@ -7,7 +7,7 @@ import pytest
 import typer
 
 import refrain
-from refrain import errors
+from refrain import cells, errors
 from refrain.cli.app import app
 from refrain.emit.llvm import vector_math
 from refrain.emit.llvm.pointwise import RULES
@@ -51,6 +51,19 @@ def test_the_page_of_cells_names_every_function():
 def test_the_page_of_cells_names_every_error():
     known = {name for name in vars(errors) if name.endswith("Error")}
     assert not {name for name in known if f"`{name}`" not in DOCS["cells"]}
+
+
+def test_the_page_of_the_zoo_tells_every_cell_and_its_year():
+    rows = re.findall(r"^\| (`cells\..*?`) \| (\d{4}) \|", DOCS["zoo"], re.M)
+    told = {n: year for row, year in rows for n in re.findall(r"cells\.(\w+)", row)}
+    sources = {
+        c.name: re.search(r"Source: .*?(\d{4})", doc(c), re.S) for c in cells.ALL
+    }
+    assert told == {name: source and source[1] for name, source in sources.items()}
+
+
+def doc(cell) -> str:
+    return cell.__doc__ or ""
 
 
 def test_the_page_of_compare_names_every_option():

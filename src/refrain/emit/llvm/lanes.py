@@ -84,9 +84,22 @@ class Lanes:
             self.code.multiply_add(self.value, self._ir(factor), self._ir(term))
         )
 
-    def fused_multiply_add(self, factor: float, term: Lanes) -> Lanes:
-        """`self * factor + term`, rounded once on every processor, at any cost."""
-        return self._intrinsic("fma", self, self.like(factor), term)
+    def less_product(self, other: Lanes, factor: float) -> Lanes:
+        """`self - other * factor`, where nothing of the product is lost."""
+        if self.code.target.fuses:
+            return self._intrinsic("fma", other, self.like(-factor), self)
+        # Products of halves need no rounding (Dekker 1971).
+        near = other * factor
+        (a, b), (c, d) = other.halves(), self.like(factor).halves()
+        lost = (((a * c - near) + a * d) + b * c) + b * d
+        return (self - near) - lost
+
+    def halves(self) -> tuple[Lanes, Lanes]:
+        """The first half of each number's digits, and the rest."""
+        fraction, _ = _FORMAT[self.code.target.dtype]
+        mask = self.integer(-(1 << (fraction + 1) // 2))
+        high = self.from_bits(self.code.b.and_(self.bits(), mask))
+        return high, self - high
 
     def polynomial(self, coefficients: Mapping[str, Sequence[float]]) -> Lanes:
         """A polynomial of these lanes, chosen by dtype; the constant term is first."""

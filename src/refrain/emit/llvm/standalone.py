@@ -114,6 +114,10 @@ def emit_standalone(
     for steps in ("step", "run"):
         code = _open(module, f"{name}_{steps}", steps == "run", inside, target)
         _emit_steps(code, run, memory, program, weights, inside)
+    for function in (run, *(f for f in module.functions if f.name.startswith(name))):
+        # Or the optimiser makes calls of memcpy and memset of loops that copy and
+        # clear, which a chip may not have. llvmlite does not list this attribute.
+        set.add(function.attributes, '"no-builtins"')
 
 
 def _array(module: ir.Module, name: str, weights: Weights) -> ir.GlobalVariable:
@@ -128,9 +132,6 @@ def _array(module: ir.Module, name: str, weights: Weights) -> ir.GlobalVariable:
 def _emit_zeros(module: ir.Module, name: str, count: int, target: Target) -> None:
     """A function that sets the first numbers of a stream to zero."""
     function = ir.Function(module, ir.FunctionType(VOID, [PTR]), name)
-    # Optimised, the loop would become a call of memset, which a chip may not have.
-    for attribute in ("noinline", "nounwind", "optnone"):
-        function.attributes.add(attribute)
     code = Code(function, target)
     with code.loop(0, count) as k:
         code.store(ir.Constant(code.number, 0.0), code.at(function.args[0], k))

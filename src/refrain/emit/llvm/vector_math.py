@@ -234,7 +234,7 @@ def _turn(x: Lanes) -> tuple[ir.Value, Lanes, Lanes]:
     n = x.nearest(2 / math.pi)
     r = x
     for part in _of(x, _HALF_PI):
-        r = n.fused_multiply_add(-part, r)  # a product rounded first has lost r
+        r = r.less_product(n, part)  # a product that was rounded has lost r
     r = r.at_most(1.0).at_least(-1.0)  # beyond the range of sin and cos
     z = r * r
     sine = (z * r).multiply_add(z.polynomial(_SIN), r).with_sign_of(r)

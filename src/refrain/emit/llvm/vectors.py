@@ -103,6 +103,13 @@ class Target:
         return _BYTES[self.dtype]
 
     @property
+    def fuses(self) -> bool:
+        """Whether the processor multiplies and adds with one rounding."""
+        family = self.triple.split("-")[0]
+        is_sse = family == "x86_64" and self.bytes * self.width <= 16
+        return family != "wasm32" and not is_sse
+
+    @property
     def address_bits(self) -> int:
         """Bits of an address."""
         return 64 if "64" in self.triple.split("-")[0] else 32
