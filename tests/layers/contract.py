@@ -22,7 +22,7 @@ class Case:
         make: makes the layer from `keras.layers` or from ours.
         batch, timesteps, features: the shape of the input.
         mask: None; `ragged`, padded at the end; `holes`, at any step but the first;
-            `rows`, ragged with one row that is wholly masked.
+            `rows`, ragged with one row that is wholly masked; `any`, at any step.
         initial_state: with random first states.
         training: dropout acts.
     """
@@ -98,6 +98,8 @@ def mask_of(kind: str, batch: int, timesteps: int) -> np.ndarray:
         mask = rng.random((batch, timesteps)) < 0.6
         mask[:, 0] = True
         return mask
+    if kind == "any":
+        return rng.random((batch, timesteps)) < 0.6
     lengths = rng.integers(1, timesteps + 1, size=(batch, 1))
     mask = np.arange(timesteps) < lengths
     if kind == "rows":

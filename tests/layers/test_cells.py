@@ -1,6 +1,6 @@
 """Cells alone, in our layers, in Keras's layers, and beside a user's own Keras cells.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import keras

@@ -1,6 +1,6 @@
 """What every recurrent layer must do: what Keras's own does, on every path.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import functools

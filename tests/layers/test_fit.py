@@ -1,6 +1,6 @@
 """A model trains as with Keras's layers: the same losses, step by step.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import keras

@@ -1,6 +1,6 @@
 """In float64 every path equals the interpreter, and its gradient the derived one.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import keras

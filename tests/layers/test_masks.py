@@ -2,7 +2,7 @@
 
 Before the first step that counts the output is zero, whatever the first state;
 `zero_output_for_mask` counts in unrolled layers too; the output of a cell need not be
-one of its states. `test_torch.py` runs this file once more on the torch backend.
+one of its states. `test_backends.py` runs this file once more on other backends.
 """
 
 import numpy as np

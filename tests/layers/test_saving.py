@@ -1,6 +1,6 @@
 """Models with our layers are saved, loaded, cloned, and swap weights with Keras's.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import json

@@ -1,6 +1,6 @@
 """States between calls: kept, given, returned and reset.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import keras
@@ -85,6 +85,30 @@ def test_both_directions_keep_their_states(x):
     assert np.abs(array(layer(x)) - first).max() > 1e-3
     layer.reset_state()
     close(layer(x), first)
+
+
+@pytest.mark.parametrize("merge_mode", ["concat", None])
+def test_both_directions_keep_their_states_and_return_them(x, merge_mode):
+    """Keras's own Bidirectional fails at this."""
+    inner = layers.GRU(3, stateful=True, return_state=True, return_sequences=True)
+    layer = layers.Bidirectional(inner, merge_mode=merge_mode)
+    mask = np.ones((BATCH, STEPS), bool)
+    *_, forward, backward = layer(x, mask=mask)
+    kept_forward, kept_backward = layer.states
+    close(forward, kept_forward.value)
+    close(backward, kept_backward.value)
+
+
+@pytest.mark.usefixtures("path")
+def test_a_stateful_layer_has_a_gradient(make, x):
+    layer = make(stateful=True)
+    layer.build(x.shape)
+    model = keras.Sequential([keras.Input(batch_shape=x.shape), layer])
+    model.compile("sgd", "mse")
+    y = np.zeros((BATCH, layer.compute_output_shape(x.shape)[-1]))
+    before = array(layer.trainable_variables[0].value).copy()
+    model.fit(x, y, epochs=2, batch_size=BATCH, verbose=0)
+    assert np.abs(array(layer.trainable_variables[0].value) - before).max() > 0.0
 
 
 def test_stateful_layer_refuses_another_batch_size(x):

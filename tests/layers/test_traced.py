@@ -1,6 +1,6 @@
 """Cells that users wrote for Keras: read into equations, or refused with the reason.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import keras

@@ -76,6 +76,9 @@ class EquationLoop(keras.layers.RNN):
         except Untraced as reason:
             require_kernels(str(reason))
             return super().inner_loop(sequences, initial_state, mask, training)
+        if self.stateful and keras.backend.backend() == "torch":
+            # They are overwritten in place, and backward still needs these.
+            initial_state = tree.map_structure(ops.copy, initial_state)
         states = checked_states(self.name, sized, initial_state, sequences.shape[0])
         mask = checked_mask(self.name, mask, sequences)
         stack = list(zip(_cells(self.cell), sized, strict=True))
@@ -200,6 +203,15 @@ class StackedRNNCells(keras.layers.StackedRNNCells):
 @keras.saving.register_keras_serializable(PACKAGE)
 class Bidirectional(keras.layers.Bidirectional):
     """Two copies of a recurrent layer, one against time: keras.layers.Bidirectional."""
+
+    def compute_mask(self, _: Any, mask: Any) -> Any:
+        """The output's mask; none for states, also where they are kept."""
+        if not (self.return_state and self.states is not None):
+            return super().compute_mask(_, mask)
+        # Keras's own fails here.
+        given = tree.flatten(mask)[0] if self.return_sequences else None
+        outputs = 1 if self.merge_mode else 2
+        return (*[given] * outputs, *[None] * len(tree.flatten(self.states)))
 
     def explain(self, details: bool = False) -> str:
         """Which path runs each direction, and why; `details` as for other layers."""

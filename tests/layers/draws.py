@@ -1,0 +1,126 @@
+"""Random layers with random arguments, and what they are called with."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tests.layers.contract import Case
+
+ACTIVATIONS = ["tanh", "sigmoid", "relu", "softsign", "linear", "elu", "softmax"]
+INITIALISERS = ["glorot_uniform", "orthogonal", "ones", "he_normal"]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One layer in words: all that both of us are made of.
+
+    Attributes:
+        kinds: of the cells, from the first to the last.
+        units: of each cell.
+        cells: arguments of each cell.
+        layer: arguments of the layer.
+        merge_mode: of Bidirectional; `one` for one direction.
+        case: shapes, mask and states of a call.
+        calls: how often the layer is called.
+    """
+
+    kinds: tuple[str, ...]
+    units: tuple[int, ...]
+    cells: tuple[dict[str, Any], ...]
+    layer: dict[str, Any]
+    merge_mode: str | None
+    case: Case
+    calls: int
+
+    def make(self, of: Any) -> Any:
+        """The layer, from a namespace of layers."""
+        if len(self.kinds) == 1:
+            make = getattr(of, self.kinds[0])
+            layer = make(self.units[0], **self.cells[0], **self.layer)
+        else:
+            each = zip(self.kinds, self.units, self.cells, strict=True)
+            made = [getattr(of, f"{kind}Cell")(n, **more) for kind, n, more in each]
+            layer = of.RNN(made, **self.layer)
+        if self.merge_mode == "one":
+            return layer
+        return of.Bidirectional(layer, merge_mode=self.merge_mode)
+
+
+def draw(seed: int) -> Draw:
+    """The layer of this number; the same for the same number."""
+    rng = np.random.default_rng(seed)
+
+    def some(values: Any) -> Any:
+        return values[rng.integers(len(values))]
+
+    def often(share: float) -> bool:
+        return bool(rng.random() < share)
+
+    def cell(kind: str) -> dict[str, Any]:
+        found: dict[str, Any] = {"use_bias": often(0.7)}
+        if often(0.4):
+            found["activation"] = some(ACTIVATIONS)
+        if kind != "SimpleRNN" and often(0.3):
+            found["recurrent_activation"] = some(["sigmoid", "hard_sigmoid", "tanh"])
+        if kind == "GRU":
+            found["reset_after"] = often(0.5)
+        if kind != "SimpleRNN" and often(0.2):
+            found["implementation"] = some([1, 2])
+        for name in ("kernel", "recurrent", "bias"):
+            if often(0.2):
+                found[f"{name}_regularizer"] = some(["l1", "l2", "L1L2"])
+            if often(0.2):
+                found[f"{name}_constraint"] = some(["max_norm", "non_neg"])
+            if name != "bias" and often(0.2):
+                found[f"{name}_initializer"] = some(INITIALISERS)
+        if kind == "LSTM" and often(0.3):
+            found["unit_forget_bias"] = False
+        return found
+
+    count = 1 if often(0.75) else 2
+    kinds = tuple(some(["SimpleRNN", "LSTM", "GRU"]) for _ in range(count))
+    merge_mode = some(["concat", "sum", "mul", "ave", None]) if often(0.3) else "one"
+    names = ("return_sequences", "return_state", "zero_output_for_mask", "unroll")
+    layer = {name: often(0.5 if "return" in name else 0.2) for name in names}
+    layer["go_backwards"] = merge_mode == "one" and often(0.3)
+    layer["stateful"] = often(0.2)
+    case = Case(
+        make=draw,
+        batch=some([1, 3, 9]),
+        timesteps=some([1, 2, 6]),
+        features=some([1, 5]),
+        mask=some([None, "ragged", "holes", "rows", "any"]),
+        initial_state=often(0.4),
+    )
+    made = Draw(
+        kinds,
+        tuple(some([1, 4, 7]) for _ in kinds),
+        tuple(cell(kind) for kind in kinds),
+        layer,
+        merge_mode,
+        case,
+        2 if layer["stateful"] else 1,
+    )
+    return replace(made, case=replace(case, make=made.make))
+
+
+def differs_by_design(drawn: Draw, backend: str) -> str | None:
+    """Why Keras gives other numbers; docs/semantics.md tells each of them."""
+    layer, case = drawn.layer, drawn.case
+    both = drawn.merge_mode != "one"
+    if both and layer["stateful"] and layer["return_state"]:
+        return "Bidirectional, which keeps states and returns them, fails"
+    if backend == "torch" and layer["stateful"] and case.mask is None:
+        return "stateful, torch overwrites states that its gradient needs"
+    if case.mask is None:
+        return None
+    zero = layer["return_sequences"] if both else layer["zero_output_for_mask"]
+    if backend == "jax" and layer["unroll"] and zero:
+        return "unrolled, JAX repeats outputs that should be zero"
+    if backend == "torch" and layer["unroll"] and (both or layer["go_backwards"]):
+        return "unrolled against time with a mask, torch fails"
+    started = case.initial_state or drawn.calls > 1
+    if backend == "jax" and started and not layer["unroll"] and not zero:
+        return "before the first step that counts, JAX puts out the first state"
+    return None

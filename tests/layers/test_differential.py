@@ -1,0 +1,48 @@
+"""Random layers of ours against Keras's: outputs, states, gradients, penalties.
+
+REFRAIN_DRAWS sets how many are drawn, e.g. 2000 for a long run. Without it, 100 run on
+torch (`test_backends.py`), and 30 on JAX, which compiles each of them.
+"""
+
+import os
+
+import keras
+import numpy as np
+import pytest
+
+from refrain import layers
+from tests.layers.contract import Trial, array, assert_same
+from tests.layers.draws import differs_by_design, draw
+
+BACKEND = keras.backend.backend()
+COUNT = int(os.environ.get("REFRAIN_DRAWS", {"jax": "30"}.get(BACKEND, "100")))
+GROUPS = 10
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_random_layers_equal_those_of_keras(group):
+    compared = 0
+    for seed in range(group, COUNT, GROUPS):
+        drawn = draw(seed)
+        if differs_by_design(drawn, BACKEND):
+            continue
+        try:
+            compare(drawn)
+        except AssertionError as error:
+            raise AssertionError(f"draw({seed}): {drawn}\n{error}") from None
+        compared += 1
+    assert compared > 0
+
+
+def compare(drawn):
+    ours, theirs = (Trial(of, drawn.case) for of in (layers, keras.layers))
+    found, expected = (trial.layer.get_config() for trial in (ours, theirs))
+    assert found.keys() == expected.keys()
+    for _ in range(drawn.calls - 1):
+        assert_same(ours.outputs(), theirs.outputs())
+    assert_same(ours.gradients(), theirs.gradients())
+    shape = (drawn.case.batch, drawn.case.timesteps, drawn.case.features)
+    told = [t.layer.compute_output_shape(shape) for t in (ours, theirs)]
+    assert told[0] == told[1]
+    penalties = [np.sum([array(v) for v in t.layer.losses]) for t in (ours, theirs)]
+    np.testing.assert_allclose(*penalties, rtol=1e-5)
