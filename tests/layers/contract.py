@@ -158,7 +158,9 @@ def _on_torch(layer, x, states, call):
     outputs = tree.flatten(layer(x, initial_state=states or None, **call))
     trainable = [v.value for v in layer.trainable_variables]
     given = [x, *tree.flatten(states), *trainable]
-    grads = torch.autograd.grad(_random_sum(outputs), given)
+    grads = torch.autograd.grad(
+        _random_sum(outputs), given, allow_unused=True, materialize_grads=True
+    )
     for variable, value in zip(layer.non_trainable_variables, before, strict=True):
         variable.assign(value)  # as on JAX, where the call changes nothing
     return outputs, grads

@@ -28,12 +28,11 @@ from refrain.layers.operations import OVER_UNITS, POINTWISE
 from refrain.layers.symbolic import Step, Untraced, symbolic_step
 
 FEATURES, UNITS = "features", "units"
-
-
 _CELLS: dict[tuple[str, str], Cell] = {}  # by their equations and weights
 
 
 def _cell(name, states, weights, graph, output) -> Cell:
+    """A cell of which there is a graph and no function."""
     cell: Any = object.__new__(Cell)
     cell.equations, cell.name, cell.gates, cell.output = None, name, (), output
     cell.states, cell.weights, cell.options = states, weights, {}
