@@ -46,3 +46,10 @@ def test_mistakes_are_one_line(refrain, tmp_path):
     assert ended.code == 2
     assert ended.err.count("\n") == 1
     assert "no such file" in ended.err
+
+
+def test_native_code_lies_beside_the_model(refrain, saved):
+    ended = refrain("export", "native", saved[1], "--target", "cortex-m4")
+    files = [saved[1].with_suffix(suffix) for suffix in (".o", ".h")]
+    assert (ended.code, ended.out) == (0, f"Written: {files[0]}, {files[1]}\n")
+    assert "MODEL_FEATURES = 3" in files[1].read_text()

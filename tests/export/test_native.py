@@ -11,7 +11,7 @@ import pytest
 from refrain import cells
 from refrain.emit.llvm.targets import HOST, TARGETS
 from refrain.errors import ExportError
-from refrain.export.native import INSIDE, SEPARATE, interpreted, write_native
+from refrain.export.c_code import INSIDE, SEPARATE, interpreted, write_native
 from tests.export.programs import JS_PROGRAM, built, c_program, listed, printed, task_of
 from tests.layers.samples import mgu, two_faced
 from tests.randoms import random_weights, sized_cell

@@ -13,16 +13,19 @@ export = typer.Typer(
 )
 
 
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="File that Keras saved: model.save('MODEL.keras').",
+        show_default=False,
+    ),
+]
+
+
 @export.command()
 def onnx(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL",
-            help="File that Keras saved: model.save('MODEL.keras').",
-            show_default=False,
-        ),
-    ],
+    model: Model,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -65,3 +68,47 @@ def onnx(
         lengths=lengths,
     )
     print(f"Written: {file}")
+
+
+@export.command()
+def native(
+    model: Model,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="*.o, *.so or *.wasm; functions are called after it. "
+            "[default: MODEL.o]",
+        ),
+    ] = None,
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Processor: host, x86-64, x86-64-v3, aarch64, cortex-m4, cortex-m7, "
+            "riscv32, riscv64 or wasm32.",
+        ),
+    ] = "host",
+    weights: Annotated[
+        str,
+        typer.Option(
+            metavar="WHERE", help="inside the code, or separate in a file *.weights."
+        ),
+    ] = "inside",
+) -> None:
+    """Write native code with a C header: one step of a chain of layers.
+
+    The code allocates nothing and calls nothing. The model may have recurrent layers,
+    Dense and Activation.
+    """
+    from refrain.cli.explain import check_file, load
+
+    check_file(model)
+    import refrain.export
+
+    files = refrain.export.native(
+        load(model), output or model.with_suffix(".o"), target=target, weights=weights
+    )
+    print(f"Written: {', '.join(map(str, files))}")

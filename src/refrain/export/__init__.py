@@ -1,4 +1,7 @@
-"""Models that leave Python: `onnx` writes a file for ONNX Runtime and its like."""
+"""Models that leave Python.
+
+`onnx` writes a file for ONNX Runtime and its like, `native` code for C.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 from refrain.errors import ExportError
 
-__all__ = ["onnx"]
+__all__ = ["native", "onnx"]
 
 
 def onnx(
@@ -43,7 +46,50 @@ def onnx(
     try:
         from refrain.export.onnx_file import write_onnx
     except ModuleNotFoundError as missing:
-        raise ExportError(
-            f"{missing.name} is not installed; run: pip install 'refrain[onnx]'"
-        ) from None
+        raise _not_installed(missing) from None
     return write_onnx(model, Path(path), streaming, lengths)
+
+
+def native(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    target: str = "host",
+    weights: str = "inside",
+) -> list[Path]:
+    """Write a Keras model as native code with a C header.
+
+    The code steps through a sequence frame by frame, with the states kept in memory
+    that the caller provides. It allocates nothing and calls nothing. Before it is
+    written, the same code for this machine has to compute what the equations mean.
+
+    Args:
+        model: a built Keras model that is a chain of recurrent layers, Dense and
+            Activation; its output leaves at every step.
+        path: `*.o` for an object file, `*.so` for a shared library, `*.wasm` for a
+            WebAssembly module; functions are called after it.
+        target: the processor, by name: `host`, `x86-64`, `x86-64-v3`, `aarch64`,
+            `cortex-m4`, `cortex-m7`, `riscv32`, `riscv64`, `wasm32`.
+        weights: `inside` the code, or `separate` in a file `*.weights`, float32.
+
+    Returns:
+        The files: the code, its header, and the weights if they are separate.
+
+    Raises:
+        ExportError: the model has no such form; the message says why.
+    """
+    try:
+        from refrain.export.c_code import write_native
+        from refrain.export.compose import compose
+        from refrain.export.live import network_of
+    except ModuleNotFoundError as missing:
+        raise _not_installed(missing) from None
+
+    task, variables = compose(network_of(model))
+    return write_native(task, variables, Path(path), target, weights, model.name)
+
+
+def _not_installed(missing: ModuleNotFoundError) -> ExportError:
+    return ExportError(
+        f"{missing.name} is not installed; run: pip install 'refrain[onnx]'"
+    )
