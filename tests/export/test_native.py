@@ -70,7 +70,7 @@ def test_the_comparison_catches_another_order_of_gates(tmp_path, rng):
 
 @needs("node")
 @needs("wasm-ld")
-@pytest.mark.parametrize("made", [*cells.ALL, mgu], ids=str)
+@pytest.mark.parametrize("made", [cells.lstm, cells.gru, mgu, two_faced], ids=str)
 def test_webassembly_computes_the_same(made, tmp_path, rng):
     (_, header), x, expected = exported(made, tmp_path, rng, "wasm32", suffix=".wasm")
     found = re.findall(r"NET_(\w+) = (\d+)", header.read_text())
@@ -124,8 +124,14 @@ def test_shared_library_is_loaded(tmp_path, rng):
 
 
 @needs("nm")
-@pytest.mark.parametrize("target", [t for t in TARGETS if t != "wasm32"])
-@pytest.mark.parametrize("made", [*cells.ALL, mgu, two_faced], ids=str)
+@pytest.mark.parametrize(
+    ("made", "target"),
+    [
+        *((made, "cortex-m4") for made in (*cells.ALL, two_faced)),
+        *((mgu, target) for target in TARGETS if target != "wasm32"),
+    ],
+    ids=str,
+)
 def test_code_calls_nothing(made, target, tmp_path, rng):
     (code, _), *_ = exported(made, tmp_path, rng, target)
     command = [shutil.which("nm"), "-u", str(code)]
