@@ -44,12 +44,14 @@ def simpler(node: Node, operands: tuple[Node, ...]) -> Node | None:
 
 
 def _unsigned(name: str, operands: tuple[Node, ...]) -> Node | None:
-    """a + -b is a - b, a - -b is a + b, --a is a."""
+    """a + -b is a - b, a - -b is a + b, --a is a; a sum of -a is - the sum of a."""
     if not operands or operands[-1].op is not OPS["negative"]:
         return None
     (inner,) = operands[-1].inputs
     if name == "negative":
         return inner
+    if name in ("sum", "mean"):
+        return op("negative", op(name, inner))
     if name == "add":
         return op("subtract", operands[0], inner)
     if name == "subtract":

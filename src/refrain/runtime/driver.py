@@ -37,6 +37,7 @@ from refrain.plan.layout import Machine
 from refrain.plan.passes import Plan, Task, make_plan, without
 from refrain.plan.program import SEQUENCE, Buffer, Gathering, Part, Program
 from refrain.plan.show import show
+from refrain.plan.sizes import fold_sizes
 from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
 
@@ -190,9 +191,10 @@ def step_graph(request: Request) -> tuple[Graph, tuple[str, ...]]:
 def _plan(request: Request, target: Target) -> tuple[Task, Plan]:
     graph, states = step_graph(request)
     sequence = request.sequence or request.every_state
+    sizes = {**request.sized.sizes, "features": request.features}
     gradient = None
     if request.training:
-        gradient = reverse(graph)
+        gradient = fold_sizes(reverse(graph), sizes)
         if not sequence:
             gradient = without(gradient, "grad_output")
         gradient = simplify(gradient)
@@ -201,7 +203,7 @@ def _plan(request: Request, target: Target) -> tuple[Task, Plan]:
         graph,
         gradient,
         states,
-        {**request.sized.sizes, "features": request.features},
+        sizes,
         parts_of(variables),
         {v.name: math.prod(v.shape) for v in variables},
         sequence,
