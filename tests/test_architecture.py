@@ -4,7 +4,6 @@ docs/tour.md tells the same in prose.
 """
 
 import ast
-import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -175,9 +174,7 @@ def operands_of(name: str) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
         return [vector, matrix]
     if name == "broadcast":
         return [((), (4, 1)), vector]
-    value = OPS[name].value
-    count = getattr(value, "nin", None) or len(inspect.signature(value).parameters)
-    return [vector] * count
+    return [vector] * OPS[name].arity
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from refrain.cells.nas import nas
 from refrain.cells.peephole_lstm import peephole_lstm
 from refrain.cells.qrnn import qrnn
 from refrain.cells.ran import ran
+from refrain.cells.record import from_record, to_record
 from refrain.cells.rg_lru import rg_lru
 from refrain.cells.rhn import rhn
 from refrain.cells.scrn import scrn
@@ -59,6 +60,7 @@ __all__ = [
     "coupled_lstm",
     "fast_grnn",
     "fast_rnn",
+    "from_record",
     "gru",
     "indrnn",
     "irnn",
@@ -94,5 +96,6 @@ __all__ = [
     "sru",
     "star",
     "ugrnn",
+    "to_record",
     "vector",
 ]

@@ -7,26 +7,33 @@ variables that hold its weights as Keras packs them, and the way between the two
 from __future__ import annotations
 
 import functools
-import inspect
-import linecache
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from refrain.cells.weights import BIAS, USUAL, Variable, Weight, vector
+from refrain.cells.declare import check_step, options_of, states_of, weights_of
+from refrain.cells.weights import BIAS, Variable, Weight, vector
 from refrain.errors import CellError, CellShapeError
 from refrain.graph.functions import ACTIVATIONS
 from refrain.graph.graph import Graph
-from refrain.graph.node import Origin
 from refrain.graph.resets import START
 from refrain.graph.trace import trace
+
+# Names by which kernels know what enters and leaves.
+_TAKEN = {
+    *("x", "y", "mask", "dropout", "recurrent_dropout"),
+    *("tape", "streams", "carry", "packed", "scratch"),
+}
+_PREFIXES = ("first_", "last_", "grad_")
 
 
 class Cell:
     """A recurrent cell: its equations, states, gates, weights and options.
 
     Call it with a number of units to use it in a layer: `layers.RNN(mgu(128))`.
+    `@cell` makes one of a function, `Cell` itself of the traced equations of one
+    choice of options.
 
     Attributes:
         name: the function's name.
@@ -34,45 +41,41 @@ class Cell:
         sizes: names of the sizes that it is called with: `units`, then any others.
         gates: names of the gates, in the order in which weights are packed.
         weights: declaration of each weight argument.
-        options: defaults of the function's keyword arguments.
+        options: defaults of the function's keyword arguments, and `use_bias`.
+        output: name of the result that is no state and leaves the cell first.
+        equations: the function; None where only its graph is known.
     """
 
     def __init__(
         self,
-        equations: Callable,
-        state: str | Iterable[str] | Mapping[str, str],
-        gates: Iterable[str] = (),
+        name: str,
+        states: Mapping[str, str],
+        gates: Iterable[str],
+        weights: Mapping[str, Weight],
+        equations: Callable | Graph,
+        options: Mapping[str, Any] | None = None,
         output: str | None = None,
-        **weights: Weight,
     ):
-        self.equations = equations
-        self.name = equations.__name__
+        self.name = name
+        self.states = dict(states)
         self.gates = tuple(gates)
+        self.weights = dict(weights)
+        self.options = {**(options or {})}
+        self.options.setdefault("use_bias", True)
         self.output = output
-        if isinstance(state, str):
-            state = (state,)
-        if not isinstance(state, Mapping):
-            state = dict.fromkeys(state, "units")
-        self.states: dict[str, str] = dict(state)
-        if not self.states:
-            raise CellError(f'{self.name}: expected at least one state, e.g. state="h"')
-        signature = inspect.signature(equations).parameters.values()
-        keywords = [p for p in signature if p.kind == p.KEYWORD_ONLY]
-        self.options = {p.name: p.default for p in keywords}
-        if inspect.Parameter.empty in self.options.values():
-            raise self._mistake(
-                "an option has no default",
-                "Expected a default for each, e.g. *, activation=tanh.",
-            )
-        arguments = [p.name for p in signature if p.kind != p.KEYWORD_ONLY]
-        self.weights = self._declare(arguments, weights)
         named = {s for w in self.weights.values() for s in w.shape}
         others = (named | set(self.states.values())) - {"features", "units"}
         self.sizes = ("units", *sorted(others))
-        functools.update_wrapper(self, equations)
+        self.equations = None
         self._graphs: dict[tuple, Graph] = {}
+        self._check_variables()
+        if isinstance(equations, Graph):
+            check_step(name, self.states, self.weights, equations)
+            self._graphs[tuple(self.options.values())] = equations
+        else:
+            self.equations = equations
+            functools.update_wrapper(self, equations)
         self.graph()  # a mistake shows where the cell is written, not where it is used
-        _DEFINED[self.name] = self
 
     def __repr__(self) -> str:
         return f"<cell {self.name}>"
@@ -103,22 +106,30 @@ class Cell:
         self.graph(**options)
         return SizedCell(self, sizes, options)
 
-    def graph(self, use_bias: bool = True, **options: Any) -> Graph:
+    def graph(self, **options: Any) -> Graph:
         """The traced equations for a choice of options."""
         options = self.resolve(options)
-        key = (use_bias, *options.values())
+        key = tuple(options.values())
         if key not in self._graphs:
-            arguments: dict[str, Any] = {"x": ("features",)}
-            arguments |= {f"{s}_prev": (size,) for s, size in self.states.items()}
-            for name, weight in self.weights.items():
-                there = self._exists(weight, use_bias, options)
-                shape = weight.shape if there else None
-                gated = dict.fromkeys(weight.gates, shape)
-                arguments[name] = gated or shape
-            self._graphs[key] = trace(
-                self.name, self.equations, arguments, self.states, self.output, options
-            )
+            self._graphs[key] = self._trace(options)
         return self._graphs[key]
+
+    def _trace(self, options: dict[str, Any]) -> Graph:
+        if self.equations is None:
+            known = ", ".join(f"{k}={v!r}" for k, v in self.options.items())
+            raise CellError(
+                f"{self.name}: the equations are known for {known} alone.\n"
+                "  Hint: other options need the cell's source."
+            )
+        arguments: dict[str, Any] = {"x": ("features",)}
+        arguments |= {f"{s}_prev": (size,) for s, size in self.states.items()}
+        for name, weight in self.weights.items():
+            shape = weight.shape if self.has(weight, options) else None
+            arguments[name] = dict.fromkeys(weight.gates, shape) or shape
+        own = {name: value for name, value in options.items() if name != "use_bias"}
+        return trace(
+            self.name, self.equations, arguments, self.states, self.output, own
+        )
 
     def resolve(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """All options, defaults filled in and activations looked up by name."""
@@ -126,7 +137,7 @@ class Cell:
         if unknown:
             raise CellError(
                 f"{self.name}: unknown option(s) {', '.join(sorted(unknown))}; "
-                f"expected among {', '.join(self.options) or 'none'}"
+                f"expected among {', '.join(self.options)}"
             )
         chosen = {**self.options, **options}
         for name, default in self.options.items():
@@ -140,13 +151,13 @@ class Cell:
         return chosen
 
     def variables(
-        self, sizes: Mapping[str, int], use_bias: bool = True, **options: Any
+        self, sizes: Mapping[str, int], **options: Any
     ) -> tuple[Variable, ...]:
         """The arrays that hold the weights, in Keras's order."""
         options = self.resolve(options)
         packed: dict[str, dict[str, Weight]] = {}
         for name, weight in self.weights.items():
-            if self._exists(weight, use_bias, options):
+            if self.has(weight, options):
                 packed.setdefault(weight.variable, {})[name] = weight
         made = []
         for name, weights in packed.items():
@@ -156,68 +167,19 @@ class Cell:
         return tuple(made)
 
     @staticmethod
-    def _exists(weight: Weight, use_bias: bool, options: Mapping[str, Any]) -> bool:
+    def has(weight: Weight, options: Mapping[str, Any]) -> bool:
+        """Whether a weight exists for a choice of all options."""
         wanted = weight.when is None or bool(options[weight.when])
-        return wanted and (use_bias or weight.variable != BIAS)
+        return wanted and (options["use_bias"] or weight.variable != BIAS)
 
-    def _declare(
-        self, arguments: list[str], declared: Mapping[str, Weight]
-    ) -> dict[str, Weight]:
-        entering = ["x", *(f"{s}_prev" for s in self.states)]
-        if arguments[: len(entering)] != entering:
-            raise self._mistake(
-                f"the arguments start with ({', '.join(arguments)})",
-                f"Expected ({', '.join(entering)}, ...): the input, then the previous "
-                "value of each state.",
-            )
-        weights: dict[str, Weight] = {}
-        for name in arguments[len(entering) :]:
-            if name in declared:
-                weight = declared[name]
-            elif name in USUAL:
-                weight = replace(USUAL[name], gates=self.gates)
-            else:
-                raise self._mistake(
-                    f"the argument {name} is not declared",
-                    "Expected W, U, b, or a declaration: "
-                    f"@cell(..., {name}=vector()), matrix() or scalar().",
-                )
-            self._check(name, weight)
-            weights[name] = replace(weight, variable=weight.variable or name)
-        unused = set(declared) - set(weights)
-        if unused:
-            names = ", ".join(sorted(unused))
-            raise self._mistake(
-                f"{names} declared, but no argument of the equations",
-                f"Expected {names} among the arguments, or no declaration.",
-            )
-        self._check_stacked(weights)
-        return weights
-
-    def _check(self, name: str, weight: Weight) -> None:
-        if not isinstance(weight, Weight):
-            raise self._mistake(
-                f"{name} is declared as {weight!r}",
-                "Expected matrix(), vector() or scalar().",
-            )
-        if weight.when is not None and weight.when not in self.options:
-            raise self._mistake(
-                f"{name} exists when={weight.when!r}, which is no option",
-                f"Expected one of the options: {', '.join(self.options) or 'none'}.",
-            )
-
-    def _mistake(self, what: str, instead: str) -> CellError:
-        """An error about the line of the function's arguments."""
-        code = self.equations.__code__
-        line = code.co_firstlineno  # of a decorator, if there is one
-        lines = linecache.getlines(code.co_filename)[line - 1 :]
-        above = (k for k, text in enumerate(lines) if text.lstrip().startswith("def "))
-        quoted = Origin(code.co_filename, line + next(above, 0)).quote()
-        return CellError(f"{self.name}: {what}.\n{quoted}\n  {instead}")
-
-    def _check_stacked(self, weights: Mapping[str, Weight]) -> None:
+    def _check_variables(self) -> None:
         first: dict[str, tuple[str, Weight]] = {}
-        for name, weight in weights.items():
+        for name, weight in self.weights.items():
+            if weight.variable in _TAKEN or weight.variable.startswith(_PREFIXES):
+                raise CellError(
+                    f"{self.name}: {name} is stored as {weight.variable}, a name that "
+                    "kernels use.\n  Hint: give it another `variable=`."
+                )
             other, like = first.setdefault(weight.variable, (name, weight))
             if (weight.shape, weight.parts) != (like.shape, like.parts):
                 raise CellShapeError(
@@ -296,21 +258,21 @@ def cell(
             f"{getattr(state, '__name__', 'cell')}: expected the names of the states.\n"
             '  Hint: write @cell(state="h") above the equations.'
         )
-    return lambda equations: Cell(equations, state, gates, output, **weights)
+    gates = tuple(gates)
+
+    def define(equations: Callable) -> Cell:
+        name = equations.__name__
+        states = states_of(name, state)
+        options = options_of(equations)
+        declared = weights_of(equations, states, gates, weights)
+        made = Cell(name, states, gates, declared, equations, options, output)
+        DEFINED[name] = made
+        return made
+
+    return define
 
 
-_DEFINED: dict[str, Cell] = {}
-
-
-def find_cell(name: str) -> Cell:
-    """The cell of this name that was defined last in this process."""
-    if name not in _DEFINED:
-        raise CellError(
-            f"no cell named {name!r} is defined; expected one of "
-            f"{', '.join(sorted(_DEFINED))}.\n"
-            "  Hint: import the module that defines it first."
-        )
-    return _DEFINED[name]
+DEFINED: dict[str, Cell] = {}  # the cell of each name that `@cell` made last
 
 
 def find_activation(name: Any) -> Callable:

@@ -39,6 +39,8 @@ class Weight:
     when: str | None = None
 
     def __post_init__(self):
+        if len(set(self.gates)) < len(self.gates):
+            raise CellError(f"{', '.join(self.gates)}: a gate is named twice")
         unknown = set(self.by_gate) - set(self.gates)
         if unknown:
             raise CellError(

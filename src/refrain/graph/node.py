@@ -12,6 +12,7 @@ import linecache
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ class Op:
     value: Callable[..., np.ndarray]
     gradient: Callable[[Node, Node], tuple[Node | None, ...]]
     dtype: str = REAL
+
+    @property
+    def arity(self) -> int:
+        """The number of operands."""
+        return getattr(self.value, "nin", None) or len(signature(self.value).parameters)
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -122,7 +122,16 @@ def _product_transposed(left: Node, right: Node) -> Shape:
 
 
 def _pair(left: Node, right: Node) -> Shape:
+    if len(left.shape) != 1 or len(right.shape) != 1:
+        raise GraphError(f"outer of {left!r} and {right!r}")
     return (*left.shape, *right.shape)
+
+
+def _repeated(number: Node, like: Node) -> Shape:
+    _numbers((number,))
+    if number.shape or len(like.shape) != 1:
+        raise GraphError(f"broadcast of {number!r} to {like!r}")
+    return like.shape
 
 
 def _reduced(operand: Node) -> Shape:
@@ -232,7 +241,7 @@ primitive("equal", _same, np.equal, _nothing, dtype=BOOL)
 primitive(
     "where",
     _choice,
-    np.where,
+    lambda condition, a, b: np.where(condition, a, b),
     lambda y, g: (
         None,
         _where(y.inputs[0], g, 0.0),
@@ -261,7 +270,7 @@ primitive(
 # shape alone.
 primitive(
     "broadcast",
-    lambda x, like: like.shape,
+    _repeated,
     lambda x, like: np.broadcast_to(x, (len(x), like.shape[-1])),
     lambda y, g: (op("sum", g), None),
 )

@@ -1,4 +1,7 @@
-"""A stable text form of a graph, for golden files, for messages and for the CLI."""
+"""A stable text form of a graph: for golden files, messages, saved cells and the CLI.
+
+`parse` reads it back.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from refrain.graph.graph import Graph
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
 
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@"}
+INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@"}
 
 
 def show(graph: Graph) -> str:
@@ -16,6 +19,7 @@ def show(graph: Graph) -> str:
     keep their names, with their symbolic shapes.
     """
     names: dict[Node, str] = {}
+    count = 0
     lines = [f"graph {graph.name}"]
     for name, node in graph.leaves.items():
         names[node] = name
@@ -26,7 +30,8 @@ def show(graph: Graph) -> str:
         if node.op is OPS["constant"]:
             names[node] = f"{node.attribute!r}"  # exact: 0.1 and 1e-05 as they are
             continue
-        names[node] = f"%{sum(n.startswith('%') for n in names.values())}"
+        names[node] = f"%{count}"
+        count += 1
         lines.append(f"  {names[node]} = {_expression(node, names)}: {_shape(node)}")
     lines += [f"  -> {name} = {names[node]}" for name, node in graph.results.items()]
     return "\n".join(lines) + "\n"
@@ -34,8 +39,8 @@ def show(graph: Graph) -> str:
 
 def _expression(node: Node, names: dict[Node, str]) -> str:
     operands = [names[i] for i in node.inputs]
-    if node.op.name in _INFIX:
-        return f" {_INFIX[node.op.name]} ".join(operands)
+    if node.op.name in INFIX:
+        return f" {INFIX[node.op.name]} ".join(operands)
     return f"{node.op.name}({', '.join(operands)})"
 
 

@@ -16,12 +16,11 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from refrain import cells
 from refrain.cells import SizedCell
-from refrain.cells.define import find_cell
+from refrain.cells.record import UNKNOWN, from_record, to_record
 from refrain.cells.weights import Initializer, Weight
 from refrain.errors import CellError
 from refrain.graph.dropout import INPUT, RECURRENT, with_dropout
 from refrain.graph.functions import ACTIVATIONS
-from refrain.graph.show import show
 from refrain.layers.checks import checked_states, sized_cell
 from refrain.layers.scan import Executor, Weights
 from refrain.layers.symbolic import Untraced
@@ -187,6 +186,12 @@ class CellLayer(EquationCall, DropoutRNNCell):
                 "the model an Input with its last dimension"
             )
         for variable in self.sized.variables(features):
+            if hasattr(self, variable.name):
+                raise CellError(
+                    f"{self.sized.cell.name}: a Keras layer has something else by the "
+                    f"name {variable.name}.\n  Hint: give the weight another "
+                    "`variable=`."
+                )
             made = self.add_weight(
                 shape=variable.shape,
                 name=variable.name,
@@ -200,18 +205,10 @@ class CellLayer(EquationCall, DropoutRNNCell):
         return [ops.zeros((batch_size, size), dtype=dtype) for size in self.state_size]
 
     def get_config(self) -> dict[str, Any]:
-        """Sizes and options; the equations as text, to recognise them again."""
-        named = keras.saving.get_registered_name
-        options = {
-            name: named(value) if callable(value) else value
-            for name, value in self.sized.options.items()
-        }
+        """The cell as data: its equations, declarations and sizes."""
         return {
             **super().get_config(),
-            "cell": self.sized.cell.name,
-            "equations": show(self.sized.graph),
-            "sizes": dict(self.sized.sizes),
-            "options": options,
+            "cell": to_record(self.sized),
             "dropout": self.dropout,
             "recurrent_dropout": self.recurrent_dropout,
             "seed": self.seed,
@@ -219,24 +216,13 @@ class CellLayer(EquationCall, DropoutRNNCell):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> CellLayer:
-        """Find the cell by name and check that its equations are the same.
+        """The layer of a configuration; see `refrain.cells.record.from_record`.
 
         Raises:
-            CellError: no cell of that name is defined, or it computes other things.
+            CellError: the cell's record is not a sound cell.
         """
         config = dict(config)
-        name, equations = config.pop("cell"), config.pop("equations")
-        options = {
-            option: keras.saving.get_registered_object(value) or value
-            for option, value in config.pop("options").items()
-        }
-        sized = find_cell(name)(**config.pop("sizes"), **options)
-        if show(sized.graph) != equations:
-            raise CellError(
-                f"{name}: the cell of this name has other equations than the one "
-                "that was saved.\n  Hint: define the same cell before loading."
-            )
-        return cls(sized, **config)
+        return cls(from_record(config.pop("cell", None)), **config)
 
 
 def _initializer(weights: Mapping[str, Weight]):
@@ -263,7 +249,10 @@ def _keras_initializer(initializer: Initializer) -> Any:
     if isinstance(initializer, (int, float)):
         return keras.initializers.Constant(initializer)
     if isinstance(initializer, str):
-        return keras.initializers.get(initializer)
+        try:
+            return keras.initializers.get("zeros" if initializer == UNKNOWN else initializer)
+        except ValueError:
+            raise CellError(f"unknown initialiser {initializer!r}") from None
 
     def initialise(shape: tuple[int, ...], dtype: Any = None) -> Any:
         uniform = keras.initializers.RandomUniform(0.0, 1.0)(shape, dtype="float32")

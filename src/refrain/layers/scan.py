@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from refrain.cells import SizedCell
-from refrain.cells.define import Variable
+from refrain.cells.weights import Variable
 from refrain.graph.changes import EVERY, Changes, changed
 from refrain.graph.graph import Graph, ordered
 from refrain.graph.hoist import hoisted

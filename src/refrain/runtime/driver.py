@@ -22,7 +22,7 @@ from llvmlite import ir
 
 import refrain
 from refrain.cells import SizedCell
-from refrain.cells.define import Variable
+from refrain.cells.weights import Variable
 from refrain.derive.reverse import reverse
 from refrain.derive.simplify import simplify
 from refrain.emit.llvm.gather import emit_gathering, gather_tasks
