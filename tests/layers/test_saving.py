@@ -4,6 +4,8 @@
 """
 
 import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -12,8 +14,6 @@ from keras import models
 
 from refrain import cells, layers
 from refrain.cells import cell
-from refrain.cells.define import find_cell
-from refrain.errors import CellError
 from refrain.functions import sigmoid, tanh
 from tests.layers.contract import array, copy_weights, real
 from tests.layers.samples import mgu, two_faced
@@ -113,16 +113,9 @@ def test_cells_come_back_from_their_configuration(make):
     assert make.from_config(dict(config)).get_config() == config
 
 
-@pytest.fixture
-def redefined():
-    """Put a cell's own equations back after a test has defined others."""
-    yield
-    type(mgu)(mgu.equations, mgu.states, mgu.gates)
-
-
-@pytest.mark.usefixtures("redefined")
-def test_other_equations_of_the_same_name_are_refused(tmp_path):
-    model_of(OURS["own cell"]).save(tmp_path / "model.keras")
+def test_the_saved_equations_count_where_others_have_the_name(tmp_path):
+    model = model_of(OURS["own cell"])
+    model.save(tmp_path / "model.keras")
 
     @cell(state="h", gates=("f", "n"))
     def mgu(x, h_prev, W, U, b, *, activation=tanh):
@@ -130,17 +123,49 @@ def test_other_equations_of_the_same_name_are_refused(tmp_path):
         n = activation(x @ W.n + (f * h_prev) @ U.n + b.n)
         return f * h_prev + (1 - f) * n
 
-    assert find_cell("mgu") is mgu
-    with pytest.raises(
-        CellError, match="mgu: the cell of this name has other equations"
-    ):
-        models.load_model(tmp_path / "model.keras")
+    loaded = models.load_model(tmp_path / "model.keras")
+    assert loaded.layers[0].cell.sized.cell is not mgu
+    np.testing.assert_array_equal(predicted(loaded), predicted(model))
 
 
-def test_a_cell_that_nobody_defined_is_named():
-    config = layers.CellLayer(mgu(3)).get_config()
-    with pytest.raises(CellError, match="no cell named 'mgv' is defined"):
-        layers.CellLayer.from_config({**config, "cell": "mgv"})
+def test_a_cell_that_is_defined_alike_is_the_one_that_loads():
+    config = json.loads(json.dumps(layers.CellLayer(mgu(3)).get_config()))
+    assert layers.CellLayer.from_config(config).sized.cell is mgu
+
+
+ELSEWHERE = """
+import sys
+import keras, numpy as np
+import refrain.layers
+from refrain.cells.define import DEFINED
+
+assert not {"two_faced", "own"} & set(DEFINED)
+model = keras.models.load_model(sys.argv[1] + "/model.keras")
+x = np.load(sys.argv[1] + "/x.npy")
+np.save(sys.argv[1] + "/y.npy", model.predict(x, verbose=0))
+model.fit(x, np.ones((len(x), model.output_shape[-1])), verbose=0, shuffle=False)
+model.save(sys.argv[1] + "/trained.keras")
+"""
+
+
+def test_a_cell_loads_and_trains_on_in_a_process_that_never_saw_its_source(tmp_path):
+    @cell(state="h", gates=("f", "n"))
+    def own(x, h_prev, W, U, b, *, activation=bent):
+        f = sigmoid(x @ W.f + h_prev @ U.f + b.f)
+        return f * h_prev + (1 - f) * activation(x @ W.n + (f * h_prev) @ U.n + b.n)
+
+    model = model_of(lambda of: of.RNN([own(4), two_faced(3)]))
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "model.keras")
+    x = real(np.random.default_rng(1), 6, STEPS, FEATURES)
+    np.save(tmp_path / "x.npy", x)
+    subprocess.run([sys.executable, "-c", ELSEWHERE, str(tmp_path)], check=True)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-6)
+    model.fit(x, np.ones((6, 3)), verbose=0, shuffle=False)
+    trained = models.load_model(tmp_path / "trained.keras")
+    for ours, theirs in zip(model.weights, trained.weights, strict=True):
+        np.testing.assert_allclose(array(theirs), array(ours), atol=1e-5)
 
 
 def bent(v):
@@ -148,10 +173,8 @@ def bent(v):
     return v * sigmoid(1.7 * v)
 
 
-def test_an_activation_of_ones_own_is_found_by_its_name(tmp_path):
+def test_an_activation_of_ones_own_is_saved_as_its_equations(tmp_path):
     model = model_of(lambda of: of.RNN(mgu(4, activation=bent)))
     model.save(tmp_path / "model.keras")
-    with pytest.raises(CellError, match="unknown activation 'bent'"):
-        models.load_model(tmp_path / "model.keras")
-    loaded = models.load_model(tmp_path / "model.keras", custom_objects={"bent": bent})
+    loaded = models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(predicted(loaded), predicted(model))

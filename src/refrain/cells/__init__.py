@@ -95,7 +95,7 @@ __all__ = [
     "slstm",
     "sru",
     "star",
-    "ugrnn",
     "to_record",
+    "ugrnn",
     "vector",
 ]

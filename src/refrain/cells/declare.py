@@ -122,7 +122,8 @@ def check_step(
         CellError: its leaves or results are not those of the declarations.
     """
     entering = {"x": ("features",)} | {f"{s}_prev": (states[s],) for s in states}
-    taken = {*entering, "mask", "held_prev", "dropout", "recurrent_dropout"}
+    taken = {*entering, "mask", "resets", "held_prev"}
+    taken |= {"start", "dropout", "recurrent_dropout", "zoneout"}
     if wrong := taken & set(weights) or {"output", "held"} & set(states):
         raise CellError(f"{name}: {', '.join(wrong)} is the name of something else")
     for weight, declared in weights.items():

@@ -22,10 +22,10 @@ from refrain.graph.trace import trace
 
 # Names by which kernels know what enters and leaves.
 _TAKEN = {
-    *("x", "y", "mask", "dropout", "recurrent_dropout"),
+    *("x", "y", "mask", "resets", "dropout", "recurrent_dropout", "zoneout"),
     *("tape", "streams", "carry", "packed", "scratch"),
 }
-_PREFIXES = ("first_", "last_", "grad_")
+_PREFIXES = ("first_", "last_", "every_", "grad_")
 
 
 class Cell:
@@ -266,13 +266,13 @@ def cell(
         options = options_of(equations)
         declared = weights_of(equations, states, gates, weights)
         made = Cell(name, states, gates, declared, equations, options, output)
-        DEFINED[name] = made
+        DEFINED.setdefault(name, []).append(made)
         return made
 
     return define
 
 
-DEFINED: dict[str, Cell] = {}  # the cell of each name that `@cell` made last
+DEFINED: dict[str, list[Cell]] = {}  # what `@cell` made in this process, by name
 
 
 def find_activation(name: Any) -> Callable:

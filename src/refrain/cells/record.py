@@ -76,12 +76,13 @@ def from_record(record: Any) -> SizedCell:
             )
     if "units" not in sizes:
         raise CellError(f"{name}: expected the size units")
-    if name in DEFINED:
-        with contextlib.suppress(CellError):  # what the record says is what counts
-            sized = DEFINED[name](**{**fields["options"], **sizes})
+    for defined in DEFINED.get(name, ()):
+        with contextlib.suppress(CellError):  # it is another cell of that name
+            sized = defined(**{**fields["options"], **sizes})
             if to_record(sized) == record:
                 return sized
-    sized = _cell_of(json.dumps(fields))(**sizes)
+    cell = _cell_of(json.dumps(fields))
+    sized = cell(**{size: sizes[size] for size in cell.sizes if size in sizes})
     for variable in sized.variables(features=1):
         if math.prod(variable.shape) > MOST_NUMBERS:
             raise CellError(

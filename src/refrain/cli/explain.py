@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refrain.errors import CellError, DataError
+from refrain.errors import DataError
 
 if TYPE_CHECKING:
     import keras
@@ -95,7 +95,7 @@ def _reason(fault: BaseException) -> str:
     while inner := fault.__cause__ or fault.__context__:
         fault = inner
     reason = str(fault).split("\n")[0].split(". ")[0].rstrip(".")
-    if isinstance(fault, (CellError, TypeError)):
+    if isinstance(fault, TypeError):
         return (
             f"{reason}; import the module that defines it in Python, load the model "
             "there and print layer.explain()"

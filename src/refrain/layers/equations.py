@@ -250,7 +250,9 @@ def _keras_initializer(initializer: Initializer) -> Any:
         return keras.initializers.Constant(initializer)
     if isinstance(initializer, str):
         try:
-            return keras.initializers.get("zeros" if initializer == UNKNOWN else initializer)
+            return keras.initializers.get(
+                "zeros" if initializer == UNKNOWN else initializer
+            )
         except ValueError:
             raise CellError(f"unknown initialiser {initializer!r}") from None
 
