@@ -70,7 +70,8 @@ class Cell:
         self._graphs: dict[tuple, Graph] = {}
         self._check_variables()
         if isinstance(equations, Graph):
-            check_step(name, self.states, self.weights, equations)
+            there = {n: w for n, w in self.weights.items() if self.has(w, self.options)}
+            check_step(name, self.states, there, equations)
             self._graphs[tuple(self.options.values())] = equations
         else:
             self.equations = equations

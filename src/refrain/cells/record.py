@@ -106,7 +106,10 @@ def _cell_of(text: str) -> Cell:
         name: Weight(**{**w, "shape": tuple(w["shape"]), "gates": tuple(w["gates"])})
         for name, w in fields["weights"].items()
     }
-    return Cell(**{**fields, "weights": weights, "equations": graph})
+    cell = Cell(**{**fields, "weights": weights, "equations": graph})
+    if "features" in {*cell.states.values(), *graph.results["output"].shape}:
+        raise CellError(f"{cell.name}: a state or the output is as wide as the input")
+    return cell
 
 
 def _named(initializer: Initializer) -> str | float:

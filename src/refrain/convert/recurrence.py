@@ -110,10 +110,11 @@ def _recurrence_of(layer: Any, against_time: bool) -> Recurrence:
         v.name: np.array(ops.convert_to_numpy(getattr(layer.cell, v.name).value))
         for v in sized.variables(layer.cell.kernel.shape[0])
     }
-    resolved = sized.cell.resolve(
-        {k: v for k, v in sized.options.items() if k != "use_bias"}
-    )
-    options = {k: getattr(v, "__name__", v) for k, v in resolved.items()}
+    options = {
+        name: getattr(value, "__name__", value)
+        for name, value in sized.cell.resolve(sized.options).items()
+        if name != "use_bias"  # the weights tell
+    }
     return Recurrence(kind, sized.sizes["units"], weights, options)
 
 

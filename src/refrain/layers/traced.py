@@ -31,15 +31,6 @@ FEATURES, UNITS = "features", "units"
 _CELLS: dict[tuple[str, str], Cell] = {}  # by their equations and weights
 
 
-def _cell(name, states, weights, graph, output) -> Cell:
-    """A cell of which there is a graph and no function."""
-    cell: Any = object.__new__(Cell)
-    cell.equations, cell.name, cell.gates, cell.output = None, name, (), output
-    cell.states, cell.weights, cell.options = states, weights, {}
-    cell._graphs = {(True,): graph}
-    return cell
-
-
 class Span(NamedTuple):
     """A part of the last axis."""
 
@@ -161,7 +152,7 @@ class _Reader:
         key = show(graph), repr(weights)
         if key not in _CELLS:
             named = None if output is first else "y"
-            _CELLS[key] = _cell(self.name, states, weights, graph, named)
+            _CELLS[key] = Cell(self.name, states, (), weights, graph, output=named)
         return SizedCell(_CELLS[key], sizes, {})
 
     def _check_trained(self, graph: Graph) -> None:
