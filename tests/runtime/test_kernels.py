@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from refrain import cells
 from refrain.bridge.numpy import call
-from refrain.cells import cell, scalar, vector
+from refrain.cells import cell, matrix, scalar, vector
 from refrain.derive.through_time import gradient_through_time
 from refrain.emit.llvm.time_loop import CACHE
-from refrain.functions import layer_norm, sigmoid, softmax, tanh
+from refrain.functions import layer_norm, sigmoid, softmax, tanh, where
 from refrain.graph.dropout import with_dropout
 from refrain.graph.evaluate import run
 from refrain.runtime.driver import Request, kernel_for, rows_a_thread, step_graph
@@ -56,6 +56,13 @@ def twins(x, s_prev, t_prev, W, U, b):
     return s, s, s
 
 
+@cell(state="h", q=vector(), S=matrix())
+def choosing(x, h_prev, W, U, b, q, S):
+    """Weights that decide choices and nothing else: their gradient is zero."""
+    h = tanh(x @ W + h_prev @ U + b)
+    return where(h + x @ S > q, h, 0.5 * h)
+
+
 CELLS = [
     cells.simple_rnn,
     functools.partial(cells.simple_rnn, activation="relu"),
@@ -68,6 +75,7 @@ CELLS = [
     normalised,
     leaky,
     twins,
+    choosing,
 ]
 TOLERANCE = {"float32": 2e-4, "float64": 1e-11}
 

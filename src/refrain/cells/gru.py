@@ -26,8 +26,8 @@ def gru(
 ):
     """Gated recurrent unit.
 
-    Source: Cho et al. 2014, EMNLP, arXiv 1406.1078. The reset gate acts after the recurrent
-    product as in version 1 and in cuDNN (Keras's default), or before it as in
+    Source: Cho et al. 2014, EMNLP, arXiv 1406.1078. The reset gate acts after the
+    recurrent product as in version 1 and in cuDNN (Keras's default), or before it as in
     version 3. Gate order equals Keras: update, reset, candidate; with `reset_after`
     the recurrent product has a bias of its own.
     """

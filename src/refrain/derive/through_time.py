@@ -65,4 +65,5 @@ def gradient_through_time(
 def _over_samples(gradient: np.ndarray, weight: np.ndarray) -> np.ndarray:
     if weight.ndim == 2:
         return gradient
-    return gradient.sum(0).reshape(weight.shape)
+    # One number stands for the whole gradient of a weight that has none.
+    return np.broadcast_to(gradient.sum(0), weight.shape or (1,)).reshape(weight.shape)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from refrain.errors import GraphError
 from refrain.graph.dropout import is_dropout_mask
 from refrain.graph.graph import Graph
-from refrain.graph.node import Node
-from refrain.graph.ops import OPS
+from refrain.graph.node import Node, building
+from refrain.graph.ops import OPS, op
 from refrain.plan.program import Part
 
 
@@ -50,6 +50,8 @@ def weight_gradients(
         if name not in gradient.leaves:
             continue
         pending = [gradient.results[f"grad_{name}"]]
+        if pending[0].op is OPS["constant"] and part.shape:
+            pending = [_zeros(gradient, gradient.leaves[name])]
         if len(part.shape) < 2:
             (node,) = pending
             sums.append((node.inputs[0] if node.op is OPS["sum"] else node, part))
@@ -63,3 +65,16 @@ def weight_gradients(
             else:
                 raise GraphError(f"{gradient.name}: grad_{name} is {node.op.name}")
     return products, sums
+
+
+def _zeros(gradient: Graph, weight: Node) -> Node:
+    """The gradient of a weight that decides choices and nothing else."""
+    entering = {
+        leaf.shape: leaf
+        for name, leaf in gradient.leaves.items()
+        if name == "x" or name.endswith("_prev")
+    }
+    rows, columns = weight.shape[:-1], weight.shape[-1:]
+    with building(tuple(gradient.nodes())):
+        zeros = op("broadcast", 0.0, entering.get(columns, weight))
+        return op("outer", entering[rows], zeros) if rows else zeros
