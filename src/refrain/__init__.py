@@ -23,6 +23,7 @@ _NAMES = {
     "to_keras": "refrain.convert",
     "to_torch": "refrain.convert",
     "vector": "refrain.cells",
+    "tbptt": "refrain.layers.truncation",
 }
 _MODULES = (
     "cells",

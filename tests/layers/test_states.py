@@ -127,3 +127,18 @@ def test_encoder_hands_its_states_to_a_decoder(x):
         return decoder(x[:, ::-1].copy(), initial_state=state)
 
     close(answer(layers), answer(keras.layers))
+
+
+def test_compiled_steps_carry_states_on(x):
+    """Keras's own layers lose them on JAX."""
+    model = keras.Sequential(
+        [
+            keras.Input(batch_shape=(BATCH, None, FEATURES)),
+            layers.GRU(4, stateful=True, return_sequences=True),
+        ]
+    )
+    whole = array(model(x))
+    model.layers[0].reset_state()
+    parts = [model.predict_on_batch(part) for part in (x[:, :3], x[:, 3:])]
+    close(np.concatenate(parts, axis=1), whole)
+    assert len(model.weights) == 3

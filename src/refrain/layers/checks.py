@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from keras import ops, tree
+from keras.backend import standardize_dtype
+from keras.src import backend
 
 from refrain.cells import Cell, SizedCell
 from refrain.errors import CellError, CellShapeError
@@ -68,6 +71,76 @@ def checked_mask(name: str, given: Any, sequences: Any) -> Any | None:
             f"{name}: expected a mask of shape {expected}, received {tuple(mask.shape)}"
         )
     return mask
+
+
+def checked_resets(name: str, given: Any, sequences: Any) -> Any | None:
+    """The steps before which sequences begin anew, as truth values, or None.
+
+    Raises:
+        CellShapeError: they are not as long or as many as the sequences.
+    """
+    if given is None:
+        return None
+    resets: Any = ops.cast(given, "bool")
+    expected = tuple(sequences.shape[:2])
+    if not _fits(resets.shape, expected):
+        raise CellShapeError(
+            f"{name}: expected resets of shape {expected}, received "
+            f"{tuple(resets.shape)}.\n  Hint: one truth value for each step of each "
+            "sample, true where a sequence begins."
+        )
+    return resets
+
+
+def mask_of_lengths(name: str, given: Any, sequences: Any, mask: Any) -> Any:
+    """The mask of sequences that are padded at the end to one length.
+
+    Raises:
+        CellShapeError: there is not one length for each sample.
+        CellError: the lengths are no integers, or longer than the sequences, or there
+            is a mask as well.
+    """
+    if mask is not None:
+        raise CellError(f"{name}: expected a mask or lengths, received both")
+    lengths: Any = ops.convert_to_tensor(given)
+    expected, kind = tuple(sequences.shape[:1]), standardize_dtype(lengths.dtype)
+    if not _fits(lengths.shape, expected):
+        raise CellShapeError(
+            f"{name}: expected lengths of shape {expected}, received "
+            f"{tuple(lengths.shape)}"
+        )
+    if "int" not in kind:
+        raise CellError(f"{name}: expected lengths to be integers, received {kind}")
+    shape: Any = ops.shape(sequences)
+    longest = sequences.shape[1]
+    numbers = _numbers(lengths)
+    if numbers is not None and longest is not None:
+        wrong = numbers[(numbers < 0) | (numbers > longest)]
+        if wrong.size:
+            raise CellError(
+                f"{name}: expected lengths from 0 to {longest}, the number of steps; "
+                f"received {wrong[0]}"
+            )
+    steps: Any = ops.arange(shape[1], dtype=kind)
+    return steps < ops.expand_dims(lengths, -1)
+
+
+def carried_mask(tensor: Any) -> Any | None:
+    """The mask that Keras has attached to a tensor, e.g. of `Embedding`."""
+    return backend.get_keras_mask(tensor)
+
+
+def carry_mask(tensor: Any, mask: Any) -> None:
+    """Attach a mask to a tensor, for the layers that read it."""
+    backend.set_keras_mask(tensor, mask)
+
+
+def _numbers(tensor: Any) -> np.ndarray | None:
+    """A tensor's numbers; None while a program is traced that will have them later."""
+    try:
+        return np.asarray(ops.convert_to_numpy(tensor))
+    except (TypeError, ValueError, RuntimeError, NotImplementedError):
+        return None
 
 
 def _fits(shape: Shape, expected: Shape) -> bool:

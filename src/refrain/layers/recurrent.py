@@ -1,11 +1,13 @@
 """Keras's recurrent layers, with the loop over time run from the cell's equations.
 
 Arguments, weights, configuration and state handling are Keras's own: each class is
-Keras's class with another inner loop.
+Keras's class with another inner loop, and with what `beyond` tells of.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 import keras
@@ -13,14 +15,28 @@ from keras import ops, tree
 
 from refrain.cells import Cell, SizedCell
 from refrain.errors import CellError
-from refrain.graph.changes import Changes
-from refrain.graph.masking import MASK
-from refrain.layers.checks import checked_mask, checked_states, sized_cell
+from refrain.graph.resets import RESETS
+from refrain.layers.beyond import (
+    ARGUMENTS,
+    FirstStates,
+    Steps,
+    changes_of,
+    drawn_zoneout,
+    zoneout_rates,
+)
+from refrain.layers.checks import (
+    carried_mask,
+    carry_mask,
+    checked_states,
+    mask_of_lengths,
+    sized_cell,
+)
 from refrain.layers.details import kernel_details
 from refrain.layers.equations import (
     PACKAGE,
     CellLayer,
     dropout_masks,
+    equations_of,
     has_equations,
     weights_of,
 )
@@ -58,61 +74,205 @@ class EquationLoop(keras.layers.RNN):
     def supports_jit(self, value: bool) -> None:
         self._supports_jit = value
 
+    def __init__(
+        self,
+        *args: Any,
+        zoneout: float | Mapping[str, float] = 0.0,
+        return_all_states: bool = False,
+        trainable_initial_state: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(*args, **kwargs)
+        self.zoneout = dict(zoneout) if isinstance(zoneout, Mapping) else zoneout
+        self.return_all_states = return_all_states
+        self.trainable_initial_state = trainable_initial_state
+        if self._beyond():
+            self._prepare_beyond()
+
+    def _beyond(self) -> dict[str, Any]:
+        """Arguments that Keras's layers have not, where they are not the defaults."""
+        given = {name: getattr(self, name) for name in ARGUMENTS}
+        return {n: value for n, value in given.items() if value != ARGUMENTS[n]}
+
+    def _prepare_beyond(self) -> None:
+        """What is drawn and what is trained.
+
+        Raises:
+            CellError: a rate is wrong, or for a state that there is not.
+        """
+        cells = _cells(self.cell)
+        if all(map(has_equations, cells)):  # others are read when they are built
+            zoneout_rates(self.name, self.zoneout, list(map(equations_of, cells)))
+        if self.zoneout:
+            seeds = (getattr(cell, "seed", None) for cell in cells)
+            seed = next((s for s in seeds if s is not None), None)
+            self.zoneout_seed = keras.random.SeedGenerator(seed)
+        if self.trainable_initial_state:
+            sizes = tree.flatten(self.state_size)
+            self.first_states = FirstStates(sizes, dtype=self.dtype_policy)
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras's configuration, and what goes beyond it where it is asked for."""
+        return {**super().get_config(), **self._beyond()}
+
     def build(
         self, sequences_shape: Any, initial_state_shape: Any | None = None
     ) -> None:
         """Create the cell's variables; from now on inputs have as many features."""
+        if self.trainable_initial_state and not self.first_states.built:
+            self.first_states.build()
         super().build(sequences_shape, initial_state_shape)
         if len(sequences_shape) == 3:
             features = sequences_shape[-1]
             self.input_spec = keras.InputSpec(ndim=3, axes={-1: features})
 
+    @property
+    def variables(self) -> list[Any]:
+        """Weights, seeds, and kept states, which are no weights.
+
+        On JAX a compiled step carries on what its layers name here, and nothing else.
+        """
+        return [*super().variables, *tree.flatten(self.states or [])]
+
+    def get_initial_state(self, batch_size: Any) -> list[Any]:
+        """The states at which sequences start, one `(batch, size)` each."""
+        zeros = super().get_initial_state(batch_size)
+        if not self.trainable_initial_state:
+            return zeros
+        starts = [
+            zero + ops.cast(start, zero.dtype)
+            for zero, start in zip(
+                tree.flatten(zeros), self.first_states.vectors, strict=True
+            )
+        ]
+        return tree.pack_sequence_as(zeros, starts)
+
+    def call(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        sequences: Any,
+        initial_state: Any = None,
+        mask: Any = None,
+        training: bool = False,
+        resets: Any = None,
+        lengths: Any = None,
+    ) -> Any:
+        """Run the cell over sequences.
+
+        Args:
+            sequences: `(batch, timesteps, features)`.
+            initial_state: first states, each `(batch, size)`.
+            mask: `(batch, timesteps)`, true where a step counts.
+            training: dropout and zoneout act.
+            resets: `(batch, timesteps)`, true where a sequence begins anew.
+            lengths: `(batch,)`, how many steps count, instead of a mask.
+        """
+        if lengths is not None:
+            mask = mask_of_lengths(self.name, lengths, sequences, mask)
+        elif mask is None and resets is not None:
+            # Keras looks for it where the sequences are the only tensor.
+            mask = carried_mask(sequences)
+        steps = Steps(mask, resets)
+        plain = resets is None and not self.return_all_states
+        found: Any = super().call(
+            sequences,
+            initial_state=initial_state,
+            mask=mask if plain else steps,
+            training=training,
+        )
+        if lengths is not None and self.return_sequences:
+            carry_mask(found[0] if self.return_state else found, mask)
+        if not self.return_all_states:
+            return found
+        return (*(found if self.return_state else (found,)), *steps.states)
+
     def inner_loop(
         self, sequences: Any, initial_state: Any, mask: Any, training: bool = False
     ) -> tuple[Any, Any, Any]:
         """Run the cell; return the last output, all outputs and the last states."""
+        steps = mask if isinstance(mask, Steps) else Steps(mask)
         try:
             sized = equations_of_stack(_cells(self.cell), sequences.shape, training)
         except Untraced as reason:
             require_kernels(str(reason))
-            return super().inner_loop(sequences, initial_state, mask, training)
+            self._refuse_changes(steps, reason)
+            return super().inner_loop(sequences, initial_state, steps.mask, training)
         if self.stateful and keras.backend.backend() == "torch":
             # They are overwritten in place, and backward still needs these.
             initial_state = tree.map_structure(ops.copy, initial_state)
         states = checked_states(self.name, sized, initial_state, sequences.shape[0])
-        mask = checked_mask(self.name, mask, sequences)
+        rates = zoneout_rates(self.name, self.zoneout, sized)
+        along = steps.checked(self.name, sequences, self.go_backwards)
+        starts = iter(self.first_states.vectors if self.trainable_initial_state else ())
         stack = list(zip(_cells(self.cell), sized, strict=True))
         last_output, last = None, []
         for k, ((cell, sized), old) in enumerate(zip(stack, states, strict=True)):
-            final = k == len(stack) - 1
             sequences, *old = (
                 ops.cast(a, cell.compute_dtype) for a in (sequences, *old)
             )
             weights = weights_of(sized, cell, sequences.shape[-1])
+            if RESETS in along and self.trainable_initial_state:
+                vectors = (ops.cast(next(starts), sequences.dtype) for _ in old)
+                weights = weights.starting_at(sized, vectors)
             dropout = dropout_masks(cell, sequences[:, 0], old[0], training)
-            inputs = {"x": sequences, **dropout}
-            masking = None
-            if mask is not None:
-                inputs[MASK] = mask
-                masking = "zero" if self.zero_output_for_mask else "hold"
+            drawn = {}
+            if training and rates[k]:
+                drawn = drawn_zoneout(rates[k], sized, sequences, self.zoneout_seed)
+            inputs = {"x": sequences, **along, **dropout, **drawn}
             run = Run(
                 # Cells of a stack read every output of the one before.
-                sequence=self.return_sequences or not final,
+                sequence=self.return_sequences or k < len(stack) - 1,
                 # The first of them turns time round; its outputs are turned already.
                 against_time=self.go_backwards and k == 0,
-                changes=Changes(dropout=tuple(sorted(dropout)), mask=masking),
+                changes=changes_of(self, inputs, rates[k]),
                 unroll=self.unroll,
             )
-            last_output, sequences, new, _ = run_cell(sized, inputs, old, weights, run)
-            if run.against_time and mask is not None:
-                mask = ops.flip(mask, axis=1)
-            last.append(new)
+            ran = run_cell(sized, inputs, old, weights, run)
+            if run.against_time:
+                along = {name: ops.flip(a, axis=1) for name, a in along.items()}
+            last_output, sequences = ran.last_output, ran.outputs
+            last.append(ran.last)
+            steps.states += [ops.cast(s, self.compute_dtype) for s in ran.every]
         return last_output, sequences, last[0] if len(stack) == 1 else last
 
+    def _refuse_changes(self, steps: Steps, reason: Untraced) -> None:
+        """Refuse what changes the equations of a cell whose equations are not known."""
+        wanted = self._beyond().keys() & {"zoneout", "return_all_states"}
+        wanted |= {"resets"} if steps.resets is not None else set()
+        if wanted:
+            raise CellError(
+                f"{self.name}: expected a cell whose equations are known, for "
+                f"{' and '.join(sorted(wanted))}; received one that Keras runs, "
+                f"because {reason}"
+            ) from None
+
+    def compute_output_shape(
+        self, sequences_shape: Any, initial_state_shape: Any | None = None
+    ) -> Any:
+        """Shapes of all that a call returns."""
+        found = super().compute_output_shape(sequences_shape, initial_state_shape)
+        if not self.return_all_states:
+            return found
+        first = found if self.return_state else (found,)
+        sizes = tree.flatten(self.state_size)
+        return (*first, *((*sequences_shape[:2], size) for size in sizes))
+
+    def compute_mask(self, _: Any, mask: Any) -> Any:
+        """Masks of all that a call returns; sequences of states have that of steps."""
+        found = super().compute_mask(_, mask)
+        if not self.return_all_states:
+            return found
+        count = len(tree.flatten(self.state_size))
+        (mask, *_), first = tree.flatten(mask), tree.flatten(found)[:1]
+        last = [None] * count if self.return_state else []
+        return [*first, *last, *[mask] * count]
+
     def reset_state(self) -> None:
-        """Set the kept states to zero, those of stacked cells as well."""
-        for state in tree.flatten(self.states or []):
-            state.assign(ops.zeros_like(state.value))
+        """Set the kept states to those at which sequences start, in all cells."""
+        kept = tree.flatten(self.states or [])
+        starts = self.first_states.vectors if self.trainable_initial_state else []
+        for state, start in zip_longest(kept, starts if kept else []):
+            zero: Any = ops.zeros_like(state.value)
+            state.assign(zero if start is None else zero + ops.cast(start, zero.dtype))
 
     def explain(self, details: bool = False) -> str:
         """Which path runs this layer, and why.
@@ -198,33 +358,6 @@ class StackedRNNCells(keras.layers.StackedRNNCells):
         if not cells:
             raise CellError("expected at least one cell to be stacked, received none")
         super().__init__([as_keras_cell(c) for c in cells], **kwargs)
-
-
-@keras.saving.register_keras_serializable(PACKAGE)
-class Bidirectional(keras.layers.Bidirectional):
-    """Two copies of a recurrent layer, one against time: keras.layers.Bidirectional."""
-
-    def compute_mask(self, _: Any, mask: Any) -> Any:
-        """The output's mask; none for states, also where they are kept."""
-        if not (self.return_state and self.states is not None):
-            return super().compute_mask(_, mask)
-        # Keras's own fails here.
-        given = tree.flatten(mask)[0] if self.return_sequences else None
-        outputs = 1 if self.merge_mode else 2
-        return (*[given] * outputs, *[None] * len(tree.flatten(self.states)))
-
-    def explain(self, details: bool = False) -> str:
-        """Which path runs each direction, and why; `details` as for other layers."""
-        layers = (self.forward_layer, self.backward_layer)
-        return "\n".join(_explain(layer, details) for layer in layers)
-
-
-def _explain(layer: Any, details: bool) -> str:
-    """Which path runs a recurrent layer, and why; also of a layer of Keras's own."""
-    if hasattr(layer, "explain"):
-        return layer.explain(details)
-    backend = keras.backend.backend()
-    return f"{layer.name}: Keras's own layer on {backend}, not one of refrain's"
 
 
 def as_keras_cell(cell: Any) -> Any:

@@ -6,7 +6,7 @@ one value with all parts of a variable are one product. Gradients are the backen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import keras
@@ -37,6 +37,12 @@ class Weights(NamedTuple):
         for variable in self.variables:
             found |= variable.unpack(self.arrays[variable.name])
         return found
+
+    def starting_at(self, sized: SizedCell, vectors: Iterable[Tensor]) -> Weights:
+        """These, and the trained vectors at which a cell's states start."""
+        starts = sized.starts()
+        more = {v.name: a for v, a in zip(starts, vectors, strict=True)}
+        return Weights((*self.variables, *starts), {**self.arrays, **more})
 
 
 class Scanned(NamedTuple):
