@@ -161,3 +161,10 @@ def test_masks_and_dropout_of_the_input_keep_a_cell_linear(mask):
 def test_kernels_know_whether_their_cell_is_linear():
     assert kernel_for(Request(leaky_integrator(4), 3)).linear
     assert not kernel_for(Request(cells.lstm(4), 3)).linear
+
+
+def test_an_output_that_is_held_need_not_be_linear():
+    """The states are, and no state reads what is held."""
+    request = Request(cells.sru(4), 3, mask="hold")
+    assert "held" in step_graph(request)[1]
+    assert kernel_for(request).linear

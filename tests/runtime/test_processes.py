@@ -101,6 +101,28 @@ def test_a_process_may_fork_while_a_thread_compiles(tmp_path):
     assert run(FORK, REFRAIN_CACHE=tmp_path) == "7"
 
 
+LOAD = """
+import os
+import signal
+from refrain import cells
+from refrain.runtime import compile, driver
+
+driver.kernel_for(driver.Request(cells.gru(9), 3))
+compile._lock.acquire()  # as a thread does that is loading code
+child = os.fork()
+signal.alarm(20)
+if child == 0:
+    driver.kernel_for(driver.Request(cells.gru(10), 3))
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_a_process_may_fork_while_a_thread_loads(tmp_path):
+    assert run(LOAD, REFRAIN_CACHE=tmp_path) == "7"
+
+
 @pytest.mark.parametrize("count", ["abc", "-1", "2.5", "", " ", "0x2"])
 def test_a_wrong_number_of_threads_is_refused(count, monkeypatch):
     monkeypatch.setenv("REFRAIN_THREADS", count)

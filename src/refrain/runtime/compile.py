@@ -6,6 +6,7 @@ optimises nor generates anything.
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
 from typing import Any
@@ -77,6 +78,16 @@ class Library:
 # that llvmlite makes for it is collected, those of mere look-ups included.
 _kept: list[Any] = []
 _lock = threading.Lock()
+
+
+def _unlock() -> None:
+    """A child of a fork has none of the threads that may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 @cache
