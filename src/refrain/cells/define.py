@@ -15,6 +15,7 @@ from typing import Any
 from refrain.cells.declare import check_step, options_of, states_of, weights_of
 from refrain.cells.weights import BIAS, Variable, Weight, vector
 from refrain.errors import CellError, CellShapeError
+from refrain.graph.diagram.svg import diagram
 from refrain.graph.functions import ACTIVATIONS
 from refrain.graph.graph import Graph
 from refrain.graph.resets import START
@@ -114,6 +115,10 @@ class Cell:
         if key not in self._graphs:
             self._graphs[key] = self._trace(options)
         return self._graphs[key]
+
+    def diagram(self, **options: Any) -> str:
+        """One step of the cell as a picture: the text of an SVG file."""
+        return diagram(self.graph(**options), self.output or "output")
 
     def _trace(self, options: dict[str, Any]) -> Graph:
         if self.equations is None:

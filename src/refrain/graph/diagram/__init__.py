@@ -1,0 +1,1 @@
+"""Draws a cell from its graph: elements, then places and lines, then SVG."""
