@@ -55,7 +55,7 @@ THIRD_PARTY = {
     "layers": {"keras"},
     "keras": {"keras"},
     "convert": {"keras", "onnx", "torch"},
-    "study": {"keras", "matplotlib", "rich"},
+    "study": {"keras", "matplotlib", "resvg_py", "rich"},
     "tasks": {"keras", "pandas", "statsmodels"},
     "cli": {"keras", "rich", "typer"},
 }
