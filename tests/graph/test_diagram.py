@@ -168,7 +168,8 @@ def test_every_state_and_gate_is_named(made):
     shown = {name for text in texts for name in text.split(", ")}
     assert set(made.gates) <= shown
     assert root.find(f"{SVG}title").text == f"One step of {made.name}"
-    assert root.find(f"{SVG}desc").text
+    described = root.find(f"{SVG}desc").text
+    assert {*made.states, *made.gates} <= set(re.findall(r"\w+", described))
 
 
 @pytest.mark.parametrize("name", GRAPHS)
@@ -180,6 +181,14 @@ def test_texts_fit_their_boxes_and_labels_are_apart(name):
         assert text_width(box.element.name, 12) <= box.width
     for (_, a), (_, b) in itertools.combinations(drawing.labels, 2):
         assert abs(a[0] - b[0]) >= 30 or abs(a[1] - b[1]) >= 17
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_signs_beside_arrows_touch_no_box(name):
+    boxes = [bounds(box) for box in drawn(GRAPHS[name]).boxes]
+    for sign in re.findall(r'"sign" x="(.*?)" y="(.*?)"', diagram(GRAPHS[name])):
+        x, y = map(float, sign)
+        assert not any(overlap((x - 4, y - 7, x + 4, y - 1), box) for box in boxes)
 
 
 @pytest.mark.parametrize("name", GRAPHS)

@@ -56,11 +56,16 @@ def write(graph: Graph, drawing: Drawing) -> str:
     left, top, right, bottom = drawing.frame
     width, height = _number(drawing.width), _number(drawing.height)
     states = ", ".join(name for name in graph.results if name != "output")
+    gates = dict.fromkeys(box.element.name for box in drawing.boxes)
+    names = f"; gates: {', '.join(filter(None, gates))}" if any(gates) else ""
+    about = (
+        f"States: {states}{names}. States run from left to right, x comes from below."
+    )
     parts = [
         '<svg xmlns="http://www.w3.org/2000/svg" class="refrain-cell" role="img"',
         f'  width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
         f"<title>One step of {escape(graph.name)}</title>",
-        f"<desc>From x and the states {escape(states)} to their new values.</desc>",
+        f"<desc>{escape(about)}</desc>",
         f"<style>{STYLE}</style>",
         _rect("frame", left, top, right - left, bottom - top, 18),
         *map(_wire, drawing.wires),
