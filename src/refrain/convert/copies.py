@@ -51,7 +51,7 @@ def copied(model: Any, classes: Mapping[type, type]) -> Any:
     pairs = _pairs(model.name, layers_of(model), layers_of(new))
     for old_layer, new_layer in pairs:
         _align(old_layer, new_layer)
-    variables = _pairs(model.name, model.variables, new.variables)
+    variables = _pairs(model.name, _variables(model), _variables(new))
     for old, fresh in variables:
         _assign(old, fresh)
         fresh.trainable = old.trainable
@@ -199,6 +199,17 @@ def _place_of(found: type) -> dict[str, Any]:
     }
 
 
+def _variables(model: Any) -> list[Any]:
+    """A model's variables but kept states, which Keras's layers do not name."""
+    kept = {id(state) for layer in layers_of(model) for state in _kept(layer)}
+    return [v for v in model.variables if id(v) not in kept]
+
+
+def _kept(layer: Any) -> list[Any]:
+    """States that a stateful layer keeps."""
+    return tree.flatten(getattr(layer, "states", None) or [])
+
+
 def _pairs(name: str, old: Sequence[Any], new: Sequence[Any]) -> list[tuple[Any, Any]]:
     """Parts of a model with those of its copy.
 
@@ -228,9 +239,7 @@ def _align(old: Any, new: Any) -> None:
         new.trainable = old.trainable
     if hasattr(old, "use_cudnn"):
         new.use_cudnn = old.use_cudnn
-    kept = tree.flatten(getattr(old, "states", None) or [])
-    fresh = tree.flatten(getattr(new, "states", None) or [])
-    for state, copy in zip(kept, fresh, strict=False):
+    for state, copy in zip(_kept(old), _kept(new), strict=False):
         _assign(state, copy)
 
 
