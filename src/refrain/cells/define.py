@@ -7,6 +7,7 @@ variables that hold its weights as Keras packs them, and the way between the two
 from __future__ import annotations
 
 import functools
+import html
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
@@ -18,6 +19,7 @@ from refrain.errors import CellError, CellShapeError
 from refrain.graph.diagram.svg import diagram
 from refrain.graph.functions import ACTIVATIONS
 from refrain.graph.graph import Graph
+from refrain.graph.latex import latex
 from refrain.graph.resets import START
 from refrain.graph.trace import trace
 
@@ -119,6 +121,14 @@ class Cell:
     def diagram(self, **options: Any) -> str:
         """One step of the cell as a picture: the text of an SVG file."""
         return diagram(self.graph(**options), self.output or "output")
+
+    def latex(self, **options: Any) -> str:
+        """The equations as LaTeX, with the letters of the source."""
+        return latex(self.graph(**options))
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture and the equations."""
+        return f"{self.diagram()}\n$$\n{html.escape(self.latex(), quote=False)}$$"
 
     def _trace(self, options: dict[str, Any]) -> Graph:
         if self.equations is None:

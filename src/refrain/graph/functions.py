@@ -110,8 +110,13 @@ sigmoid = activation(_primitive("sigmoid", "1 / (1 + exp(-x))."))
 
 def layer_norm(x: Node, gain: Node, shift: Node | float = 0.0, epsilon=1e-5) -> Node:
     """Layer normalisation over units. Source: Ba, Kiros, Hinton 2016, 1607.06450."""
+    return standardised(x, epsilon) * gain + shift
+
+
+def standardised(x: Node, epsilon=1e-5) -> Node:
+    """Mean 0 and variance 1 over units."""
     centred = x - mean(x)
-    return centred / sqrt(mean(centred * centred) + epsilon) * gain + shift
+    return centred / sqrt(mean(centred * centred) + epsilon)
 
 
 @activation

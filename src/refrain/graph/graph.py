@@ -7,7 +7,7 @@ gradients, the plan, the Keras scan, the exporters.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from refrain.graph.node import Node, Origin, Shape, build, building, originating
 from refrain.graph.ops import OPS
@@ -24,12 +24,14 @@ class Graph:
             new states by name; a gradient graph has `grad_<leaf>`.
         moving: names of the leaves that bring another value to each step, states
             apart; all others stay the same over time.
+        names: values that the equations name, in their order: `i`, `f`; for people.
     """
 
     name: str
     leaves: dict[str, Node]
     results: dict[str, Node]
     moving: tuple[str, ...] = ("x",)
+    names: dict[str, Node] = field(default_factory=dict)
 
     def nodes(self) -> list[Node]:
         """All nodes that the results need, operands before their users."""
@@ -102,4 +104,5 @@ def rewrite(graph: Graph, rule: Rule) -> Graph:
     found = {n.attribute: n for n in ordered(results.values()) if n.op is OPS["leaf"]}
     kept = {str(name): found.get(name, new[n]) for name, n in graph.leaves.items()}
     leaves = {**kept, **{str(k): v for k, v in found.items()}}
-    return replace(graph, leaves=leaves, results=results)
+    names = {name: new[node] for name, node in graph.names.items() if node in new}
+    return replace(graph, leaves=leaves, results=results, names=names)

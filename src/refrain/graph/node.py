@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,19 @@ class Origin:
         """The line as messages show it."""
         text = linecache.getline(self.file, self.line).strip()
         return f"  {Path(self.file).name}:{self.line}: {text}"
+
+
+class Reading:
+    """Equations while they are read: their code, and the frame that runs it."""
+
+    def __init__(self, code: CodeType):
+        self.code = code
+        self.frame: FrameType | None = None
+
+    def names(self) -> dict[str, Node]:
+        """The values that the equations gave a name, once they have returned."""
+        found = self.frame.f_locals if self.frame else {}
+        return {k: v for k, v in found.items() if isinstance(v, Node) and v.inputs}
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -205,7 +219,7 @@ _table: contextvars.ContextVar[dict | None] = contextvars.ContextVar(
 _origin: contextvars.ContextVar[Origin | None] = contextvars.ContextVar(
     "origin", default=None
 )
-_reading: contextvars.ContextVar[str | None] = contextvars.ContextVar(
+_reading: contextvars.ContextVar[Reading | None] = contextvars.ContextVar(
     "reading", default=None
 )
 primitives: dict[str, Op] = {}  # filled by ops.py
@@ -222,11 +236,12 @@ def building(graph_nodes: tuple[Node, ...] = ()) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def reading(file: str) -> Iterator[None]:
-    """Equations of this file are being read; a mistake is one of its lines."""
-    token = _reading.set(file)
+def reading(code: CodeType) -> Iterator[Reading]:
+    """Equations with this code are being read; a mistake is one of their lines."""
+    read = Reading(code)
+    token = _reading.set(read)
     try:
-        yield
+        yield read
     finally:
         _reading.reset(token)
 
@@ -247,10 +262,13 @@ def here() -> Origin:
         return given
     frames = []
     frame = sys._getframe(1)
+    read = _reading.get()
     while frame is not None:
+        if read and frame.f_code is read.code:
+            read.frame = frame  # keeps the names of its values after it has returned
         frames.append(Origin(frame.f_code.co_filename, frame.f_lineno))
         frame = frame.f_back
-    inside = [f for f in frames if f.file == _reading.get()]
+    inside = [f for f in frames if read and f.file == read.code.co_filename]
     outside = [f for f in frames if not f.file.startswith(_LANGUAGE)]
     return (inside or outside or frames)[0]
 

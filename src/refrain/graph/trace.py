@@ -67,7 +67,7 @@ def trace(
     end = _last_line(equations)
     with building():
         leaves, values = _enter(arguments, start)
-        returned = _run(name, equations, values, options)
+        returned, named = _run(name, equations, values, options)
         found = _leave(name, returned, names, end)
         results = {
             s: _new_state(name, leaves[f"{s}_prev"], found[s], end) for s in states
@@ -76,7 +76,7 @@ def trace(
         if output:
             first = _output(name, output, found[output], end)
     results = {"output": first, **results}
-    return Graph(name, leaves, results)
+    return Graph(name, leaves, results, names=named)
 
 
 def _enter(arguments: Shapes, start: Origin):
@@ -97,10 +97,12 @@ def _value(name: str, shape: Shape | None, start: Origin) -> Node:
     return constant(0.0) if shape is None else leaf(name, shape, start)
 
 
-def _run(name: str, equations: Callable, values: dict, options: Mapping) -> object:
+def _run(name: str, equations: Callable, values: dict, options: Mapping):
+    """What the equations return, and the values that they gave a name."""
     try:
-        with reading(equations.__code__.co_filename):
-            return equations(**values, **options)
+        with reading(equations.__code__) as read:
+            returned = equations(**values, **options)
+        return returned, read.names()
     except CellError as error:
         message = str(error)
         quoted = "" if "\n" in message else "\n" + _failing_line(equations)
