@@ -36,7 +36,10 @@ MAY_IMPORT = {
     "convert": {"cells", "layers"},
     "study": {"cells", "layers", "files"},
     "tasks": {"layers", "study"},
-    "cli": {"runtime", "layers", "study", "tasks", "export", "files"},
+    "cli": {
+        *("graph", "cells", "plan", "runtime", "layers", "study", "tasks"),
+        *("export", "files"),
+    },
 }
 # The modules beside the packages.
 MAY_IMPORT_MODULES = {

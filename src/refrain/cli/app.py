@@ -15,6 +15,7 @@ from refrain.cli.cache import cache
 from refrain.cli.compare import compare
 from refrain.cli.explain import explain
 from refrain.cli.export import export
+from refrain.cli.zoo import cells, show
 
 app = typer.Typer(
     name="refrain",
@@ -50,6 +51,6 @@ def main(
         print(context.get_help())
 
 
-for _command in (compare, explain, cache):
+for _command in (cells, show, compare, explain, cache):
     app.command()(_command)
 app.add_typer(export)

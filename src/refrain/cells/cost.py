@@ -1,0 +1,60 @@
+"""What a cell costs, from its declarations and equations: as formulas and numbers.
+
+A count is a number of arrays of each symbolic shape: the shapes of weights, or those of
+the matrices that one step multiplies with.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+from refrain.cells.define import Cell
+from refrain.graph.graph import Graph
+from refrain.graph.node import Shape
+from refrain.graph.ops import OPS
+
+Counts = Mapping[Shape, int]
+_LETTERS = {"features": "f", "units": "u"}
+_PRODUCTS = (OPS["matmul"], OPS["matmul_transposed"])
+
+
+def parameters(cell: Cell) -> Counts:
+    """Shapes of the weights that the cell's default options give it."""
+    found: Counter[Shape] = Counter()
+    for weight in cell.weights.values():
+        if cell.has(weight, cell.options):
+            found[weight.shape] += weight.parts
+    return found
+
+
+def products(graph: Graph) -> Counts:
+    """Shapes of the matrices of one step's products, a multiply-add an entry."""
+    return Counter(n.inputs[1].shape for n in graph.nodes() if n.op in _PRODUCTS)
+
+
+def number(counts: Counts, sizes: Mapping[str, int]) -> int:
+    """How many entries the arrays have together."""
+    return sum(n * math.prod(sizes[s] for s in shape) for shape, n in counts.items())
+
+
+def formula(counts: Counts) -> str:
+    """The same with f for features and u for units: `4·(f·u + u² + u)`."""
+    if not counts:
+        return "0"
+    common = math.gcd(*counts.values())
+    terms = [_term(n // common, shape) for shape, n in counts.items()]
+    inside = " + ".join(terms)
+    if common == 1:
+        return inside
+    return f"{common}·({inside})" if len(terms) > 1 else f"{common}·{inside}"
+
+
+def _term(count: int, shape: Shape) -> str:
+    letters = [_LETTERS.get(size, size) for size in shape]
+    if len(letters) == 2 and letters[0] == letters[1]:
+        letters = [f"{letters[0]}²"]
+    if count > 1 or not letters:
+        letters = [str(count), *letters]
+    return "·".join(letters)
