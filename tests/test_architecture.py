@@ -29,7 +29,18 @@ MAY_IMPORT = {
     "plan": {"graph", "derive"},
     "emit": {"graph", "plan"},
     "runtime": {"graph", "cells", "derive", "plan", "emit"},
-    "export": {"graph", "cells", "derive", "plan", "emit", "runtime", "files"},
+    "network": {"graph", "cells", "derive", "plan", "runtime"},
+    "stream": {"graph", "plan", "emit", "runtime", "network", "files"},
+    "export": {
+        "graph",
+        "cells",
+        "derive",
+        "plan",
+        "emit",
+        "runtime",
+        "network",
+        "files",
+    },
     "bridge": {"runtime"},
     "layers": {"graph", "cells", "runtime", "bridge"},
     "keras": {"layers"},
@@ -155,7 +166,8 @@ def test_libraries_are_imported_where_they_belong(file):
 
 
 @pytest.mark.parametrize(
-    "module", ["refrain", "refrain.runtime.driver", "refrain.bridge.numpy"]
+    "module",
+    ["refrain", "refrain.runtime.driver", "refrain.bridge.numpy", "refrain.stream"],
 )
 def test_the_core_loads_no_framework(module):
     code = f"import sys, {module}; print(*(m.split('.')[0] for m in sys.modules))"

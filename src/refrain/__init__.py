@@ -33,6 +33,7 @@ _MODULES = (
     "functions",
     "keras",
     "layers",
+    "stream",
     "study",
     "tasks",
 )

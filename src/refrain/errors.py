@@ -39,3 +39,7 @@ class ExportError(RefrainError):
 
 class ConversionError(RefrainError):
     """A model or its weights have no exact counterpart where they are to go."""
+
+
+class StreamError(RefrainError):
+    """A network cannot run step by step, or a frame or a state is not one of it."""

@@ -6,12 +6,12 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from refrain.cells import SizedCell
-from refrain.export.loop import Loop
 from refrain.export.loops import write_loops
 from refrain.export.masks import Mask, leading_mask
 from refrain.export.session import finish, run
 from refrain.export.writer import Writer, value_info
 from refrain.graph.evaluate import evaluate
+from refrain.network.records import Loop
 from tests.randoms import random_states, random_weights, unpacked
 
 SIZES = ((1, 1), (2, 5), (4, 17))  # batch, timesteps

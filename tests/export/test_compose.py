@@ -7,10 +7,10 @@ import pytest
 import refrain
 from refrain.errors import ExportError
 from refrain.export.c_code import interpreted
-from refrain.export.compose import compose
-from refrain.export.live import network_of
 from refrain.graph.verify import verify
 from refrain.keras import layers as ours
+from refrain.network.compose import compose
+from refrain.network.live import network_of
 from tests.export.programs import built, c_program, printed
 from tests.export.test_native import needs
 from tests.layers.samples import mgu
@@ -69,11 +69,11 @@ REFUSED = {
     ),
     "both": (
         lambda: keras.Sequential([L.Input((None, 3)), ours.Bidirectional(ours.GRU(2))]),
-        "cannot be exported as native code: it reads the sequence from its end",
+        "has no form as a step: it reads the sequence from its end",
     ),
     "norm": (
         lambda: keras.Sequential([L.Input((None, 3)), L.LayerNormalization(name="n")]),
-        r"the layer n \(LayerNormalization\) .* no rule for this class in native",
+        r"the layer n \(LayerNormalization\) .* no rule for this class as a step",
     ),
 }
 

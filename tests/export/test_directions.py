@@ -7,11 +7,11 @@ import pytest
 from onnx import TensorProto
 
 from refrain import cells
-from refrain.export.loop import Loop
 from refrain.export.loops import write_loops
 from refrain.export.masks import Mask
 from refrain.export.session import finish, run
 from refrain.export.writer import Writer, value_info
+from refrain.network.records import Loop
 from tests.export.runs import Case, meant, samples, weights_of
 from tests.layers.samples import mgu
 

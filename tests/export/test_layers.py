@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 from refrain.errors import ExportError
-from refrain.export.layers import RULES, Layer, Value
+from refrain.export.layers import RULES, Value
 from refrain.export.session import finish, run
 from refrain.export.writer import Writer, value_info
+from refrain.network.records import Layer
 
 L = keras.layers
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from refrain.errors import ExportError
-from refrain.export.live import network_of
 from refrain.export.network import write_network
 from refrain.export.session import run
 from refrain.keras import layers
+from refrain.network.live import network_of
 from tests.layers.samples import mgu, two_faced
 
 L = layers

@@ -8,8 +8,8 @@ import pytest
 import refrain
 from refrain.errors import ExportError
 from refrain.export import onnx_file
-from refrain.export.live import network_of
 from refrain.export.network import write_network
+from refrain.network.live import network_of
 
 L = keras.layers
 

@@ -80,8 +80,8 @@ def native(
     """
     try:
         from refrain.export.c_code import write_native
-        from refrain.export.compose import compose
-        from refrain.export.live import network_of
+        from refrain.network.compose import compose
+        from refrain.network.live import network_of
     except ModuleNotFoundError as missing:
         raise _not_installed(missing) from None
 

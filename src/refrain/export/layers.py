@@ -6,18 +6,18 @@ and the values that enter it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from refrain.cells.define import find_activation
-from refrain.errors import ExportError
 from refrain.export.equations import write_formula
 from refrain.export.masks import Mask
 from refrain.export.writer import FLOAT, INT64, Name, Writer
 from refrain.graph import functions as f
+from refrain.network.records import Layer
 
 
 @dataclass(frozen=True)
@@ -28,39 +28,6 @@ class Value:
     mask: Mask | None = None
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A layer to be written: its name, class, settings and weights."""
-
-    name: str
-    kind: str
-    config: Mapping[str, Any]
-    weights: Sequence[np.ndarray] = ()
-
-    @property
-    def mixes_steps(self) -> bool:
-        """A step of its output follows more than that step of its input."""
-        along_time = self.kind == "Concatenate" and self.config.get("axis") == 1
-        return along_time or self.kind in _MIXING
-
-    def refuse(self, reason: str) -> ExportError:
-        """The error for what cannot be exported."""
-        return ExportError(
-            f"the layer {self.name} ({self.kind}) cannot be exported: {reason}"
-        )
-
-    def expect(self, setting: str, *known: Any) -> Any:
-        """A setting that has to have one of some values."""
-        value = self.config.get(setting, known[0])
-        if value not in known:
-            raise self.refuse(f"{setting}={value!r}")
-        return value
-
-
-_MIXING = {
-    *("Flatten", "Reshape", "RepeatVector", "Permute"),
-    *("GlobalAveragePooling1D", "GlobalMaxPooling1D"),
-}
 Rule = Callable[[Writer, Layer, list[Value]], Value]
 
 

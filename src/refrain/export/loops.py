@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from refrain.export.loop import Loop, Result
+from refrain.export.loop import Result
 from refrain.export.masks import Mask
 from refrain.export.nodes import write_node
 from refrain.export.recognise import recognise
 from refrain.export.scan import write_scan
 from refrain.export.writer import Name, Writer
+from refrain.network.records import Loop
 
 
 def write_loops(

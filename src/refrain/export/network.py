@@ -8,68 +8,15 @@ from dataclasses import dataclass
 import onnx
 
 from refrain.errors import ExportError
-from refrain.export.layers import RULES, Layer, Value
+from refrain.export.layers import RULES, Value
 from refrain.export.masks import leading_mask
-from refrain.export.recurrent import Direction, States, write_both, write_direction
+from refrain.export.recurrent import States, write_both, write_direction
 from refrain.export.session import finish
 from refrain.export.writer import FLOAT, Name, Size, Writer, value_info
+from refrain.network.records import Both, Call, Direction, EachStep, Key, Network
 
 INT32 = onnx.TensorProto.INT32
 LENGTHS = "lengths"
-
-Key = tuple[str, int]  # a layer, and which of its outputs
-
-
-@dataclass(frozen=True)
-class Entry:
-    """An input of a network.
-
-    Attributes:
-        name: the input's name.
-        shape: sizes after the batch; None for the number of steps.
-        vocabulary: how many numbers there are to choose from, for whole numbers.
-    """
-
-    name: str
-    shape: tuple[int | None, ...]
-    vocabulary: int | None = None
-
-
-@dataclass(frozen=True)
-class Both:
-    """A bidirectional layer."""
-
-    name: str
-    forward: Direction
-    backward: Direction
-    merge_mode: str | None
-
-
-@dataclass(frozen=True)
-class EachStep:
-    """A layer applied to every step on its own."""
-
-    name: str
-    inner: Layer
-
-
-@dataclass(frozen=True)
-class Call:
-    """A layer, what enters it, and the first states if others give them."""
-
-    layer: Layer | Direction | Both | EachStep
-    inputs: tuple[Key, ...]
-    first: tuple[Key, ...] = ()
-
-
-@dataclass(frozen=True)
-class Network:
-    """Layers in an order in which each follows what it reads."""
-
-    name: str
-    entries: tuple[Entry, ...]
-    calls: tuple[Call, ...]
-    outputs: tuple[Key, ...]
 
 
 @dataclass(frozen=True)

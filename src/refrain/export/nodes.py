@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from refrain.export.loop import Loop, Result, last_step
+from refrain.export.loop import Result, last_step
 from refrain.export.masks import Mask, Packed, pack, unpack
 from refrain.export.recognise import KnownCell
 from refrain.export.writer import Name, Writer
 from refrain.graph.masking import HELD
+from refrain.network.records import Loop
 
 
 def write_node(

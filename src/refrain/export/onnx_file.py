@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from refrain.errors import ExportError
-from refrain.export.live import network_of
-from refrain.export.network import LENGTHS, Exported, Network, write_network
+from refrain.export.network import LENGTHS, Exported, write_network
 from refrain.export.session import run
 from refrain.files import write_file
+from refrain.network.live import network_of
+from refrain.network.records import Network
 
 _SIZES = ((1, 1), (2, 5), (3, 16))  # batch, steps
 _TOLERANCE = 1e-4

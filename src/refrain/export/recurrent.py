@@ -8,32 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from refrain.export.layers import Value
-from refrain.export.loop import Loop, Result
+from refrain.export.loop import Result
 from refrain.export.loops import write_loops
 from refrain.export.masks import Mask
 from refrain.export.writer import Name, Writer
-
-
-@dataclass(frozen=True)
-class Direction:
-    """A recurrent layer, or one direction of a bidirectional one.
-
-    Attributes:
-        name: the layer's name.
-        loops: its cells, in the order in which they run in a step; the first reads
-            the sequence, against time or not.
-        return_sequences, return_state: what leaves it, as in Keras.
-    """
-
-    name: str
-    loops: Sequence[Loop]
-    return_sequences: bool
-    return_state: bool
-
-    @property
-    def against_time(self) -> bool:
-        """Reads the sequence from its end."""
-        return self.loops[0].against_time
+from refrain.network.records import Direction
 
 
 @dataclass

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from onnx import TensorProto
 
-from refrain.export.loop import Loop, Result, last_step, zeros
+from refrain.export.loop import Result, last_step, zeros
 from refrain.export.masks import Mask
 from refrain.export.primitives import write_nodes
 from refrain.export.writer import FLOAT, Name, Writer, value_info
@@ -15,6 +15,7 @@ from refrain.graph.graph import Graph
 from refrain.graph.hoist import hoisted
 from refrain.graph.masking import MASK
 from refrain.graph.node import BOOL, REAL, Node
+from refrain.network.records import Loop
 
 _TYPES = {REAL: FLOAT, BOOL: TensorProto.BOOL}
 

@@ -20,6 +20,7 @@ from refrain.emit.llvm.vectors import Target
 from refrain.plan.layout import PACKED, Machine
 from refrain.plan.passes import Task, make_plan
 from refrain.plan.program import SHARED, Part, Program
+from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
 
 Arrays = Mapping[str, np.ndarray]
@@ -60,7 +61,12 @@ class Standalone:
 
 
 def compile_step(
-    name: str, task: Task, variables: Arrays, target: Target, inside: bool = True
+    name: str,
+    task: Task,
+    variables: Arrays,
+    target: Target,
+    inside: bool = True,
+    cached: bool = False,
 ) -> Standalone:
     """Compile a step for a processor.
 
@@ -70,12 +76,15 @@ def compile_step(
         variables: the numbers of each variable.
         target: the processor.
         inside: the weights are part of the code.
+        cached: keep the code on disk for other processes.
     """
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     machine = Machine(target.width, target.registers, rows=1)
     program = make_plan(replace(task, machine=machine)).forward
-    weights = Weights.of(_constants(program, task.parts, target, variables), inside)
+    weights = Weights.of(
+        _constants(program, task.parts, target, variables, cached), inside
+    )
     module = ir.Module(name)
     module.triple = target.triple
     leaves = task.graph.leaves
@@ -84,7 +93,7 @@ def compile_step(
     widths = {b.name: b.width for b in program.buffers}
     return Standalone(
         name,
-        compile_object(str(module), target),
+        _compiled(str(module), target, cached),
         widths["x"],
         widths[OUTPUT],
         Memory.of(program),
@@ -92,17 +101,34 @@ def compile_step(
     )
 
 
+def _compiled(text: str, target: Target, cached: bool) -> bytes:
+    if not cached:
+        return compile_object(text, target)
+    key = disk.key(text, repr(target))
+    code = disk.load(key)
+    if code is None:
+        code = compile_object(text, target)
+        disk.store(key, code)
+    return code
+
+
 def _constants(
-    program: Program, parts: Mapping[str, Part], target: Target, variables: Arrays
+    program: Program,
+    parts: Mapping[str, Part],
+    target: Target,
+    variables: Arrays,
+    cached: bool,
 ) -> dict[str, np.ndarray]:
     """What a step reads of weights: packed matrices, and variables with vectors."""
     read = {part.variable for part in parts.values() if len(part.shape) < 2}
     found = {n: np.asarray(a, target.dtype) for n, a in variables.items() if n in read}
-    packed = _packed(program, target, variables)
+    packed = _packed(program, target, variables, cached)
     return found | ({} if packed is None else {PACKED: packed})
 
 
-def _packed(program: Program, target: Target, variables: Arrays) -> np.ndarray | None:
+def _packed(
+    program: Program, target: Target, variables: Arrays, cached: bool
+) -> np.ndarray | None:
     """The matrices as tiles of the target's vectors read them."""
     buffers = {b.name: b for b in program.buffers}
     if PACKED not in buffers:
@@ -116,7 +142,7 @@ def _packed(program: Program, target: Target, variables: Arrays) -> np.ndarray |
     module.triple = here.triple
     emit_prepare(module, "prepare", packing, here)
     prepare = _PREPARE(
-        Library(compile_object(str(module), here), here).address("prepare")
+        Library(_compiled(str(module), here, cached), here).address("prepare")
     )
     packed = np.zeros(buffers[PACKED].width, target.dtype)
     given = {n: np.ascontiguousarray(a, target.dtype) for n, a in variables.items()}

@@ -15,10 +15,17 @@ import numpy as np
 from refrain import cells
 from refrain.cells import SizedCell
 from refrain.errors import CellError, ExportError
-from refrain.export.layers import Layer
-from refrain.export.loop import Loop
-from refrain.export.network import Both, Call, EachStep, Entry, Key, Network
-from refrain.export.recurrent import Direction
+from refrain.network.records import (
+    Both,
+    Call,
+    Direction,
+    EachStep,
+    Entry,
+    Key,
+    Layer,
+    Loop,
+    Network,
+)
 
 _CELLS = {
     "SimpleRNNCell": (cells.simple_rnn, ("activation",)),

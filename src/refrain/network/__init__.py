@@ -1,0 +1,1 @@
+"""A whole network: read from a model, and composed to one step."""

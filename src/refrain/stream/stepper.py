@@ -1,0 +1,176 @@
+"""What a stream runs: one step as equations, with the numbers of its weights.
+
+On disk it is a zip of plain arrays, with the equations as text in refrain's grammar.
+Nothing in it is code, and a file whose parts do not fit each other is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refrain.errors import CellError, ExportError, StreamError
+from refrain.files import write_file
+from refrain.graph.graph import Graph
+from refrain.graph.parse import parse
+from refrain.graph.show import show
+from refrain.network.compose import compose, task_of
+from refrain.network.live import network_of
+from refrain.network.records import Entry, Layer, Network
+from refrain.plan.passes import Task
+
+FORMAT = "refrain step 1"
+LARGEST = 1 << 31  # bytes of all arrays
+_ABOUT, _TABLE = "about", "table"
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """One step of a network.
+
+    Attributes:
+        graph: the equations, from `x` and the states to `output` and the new states.
+        sizes: numbers for the symbolic sizes.
+        arrays: float32, one a weight of the graph.
+        table: of an embedding, `(vocabulary, features)`; then frames are numbers.
+    """
+
+    graph: Graph
+    sizes: Mapping[str, int]
+    arrays: Mapping[str, np.ndarray]
+    table: np.ndarray | None = None
+
+    @staticmethod
+    def of(model: Any) -> Stepper:
+        """The step of a live Keras model."""
+        try:
+            network, table = _without_embedding(network_of(model))
+            task, arrays = compose(network)
+        except ExportError as error:
+            raise StreamError(f"the model cannot run step by step: {error}") from None
+        return Stepper(task.graph, task.sizes, arrays, table)
+
+    @property
+    def task(self) -> Task:
+        """The step as what is planned."""
+        return task_of(self.graph, self.sizes, self.arrays)
+
+    def digest(self) -> bytes:
+        """Differs from that of every other step."""
+        found = hashlib.sha256(self._about().encode())
+        for name in sorted(self.arrays):
+            found.update(self.arrays[name].tobytes())
+        if self.table is not None:
+            found.update(self.table.tobytes())
+        return found.digest()
+
+    def write(self, path: Path) -> None:
+        """Write the step to a file, whole or not at all."""
+        about = np.frombuffer(self._about().encode(), np.uint8)
+        arrays = {f"weight {name}": a for name, a in self.arrays.items()}
+        arrays[_ABOUT] = about
+        if self.table is not None:
+            arrays[_TABLE] = self.table
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                np.savez(file, allow_pickle=False, **arrays)
+
+        write_file(path, write)
+
+    @staticmethod
+    def read(path: Path) -> Stepper:
+        """Read what `write` wrote.
+
+        Raises:
+            StreamError: the file is missing, no such file, or damaged.
+        """
+        try:
+            with zipfile.ZipFile(path) as file:
+                size = sum(member.file_size for member in file.infolist())
+            if size > LARGEST:
+                raise StreamError(
+                    f"{path}: {size:,} bytes; expected {LARGEST:,} at most"
+                )
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            about = json.loads(arrays.pop(_ABOUT).tobytes())
+            if about["format"] != FORMAT:
+                raise StreamError(
+                    f"{path}: expected {FORMAT}, received {about['format']!r}"
+                )
+            graph, sizes = parse(about["graph"]), dict(about["sizes"])
+        except OSError as fault:
+            raise StreamError(
+                f"cannot read {path}: {fault.strerror or fault}"
+            ) from None
+        except CellError as error:
+            raise StreamError(f"{path}: {error}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
+            raise StreamError(
+                f"{path}: expected a file that Stream.save wrote, received something "
+                "else or a damaged one"
+            ) from None
+        table = arrays.pop(_TABLE, None)
+        weights = {name.removeprefix("weight "): a for name, a in arrays.items()}
+        made = Stepper(graph, sizes, weights, table)
+        made._check(path)
+        return made
+
+    def _about(self) -> str:
+        about = {"format": FORMAT, "graph": show(self.graph), "sizes": dict(self.sizes)}
+        return json.dumps(about, sort_keys=True)
+
+    def _check(self, path: Path) -> None:
+        """Refuse what native code would read or write beyond its end."""
+        for name, size in self.sizes.items():
+            if type(size) is not int or not 1 <= size <= 1 << 24:
+                raise StreamError(f"{path}: the size {name} is {size!r}")
+        leaves = dict(self.graph.leaves)
+        given = {**self.arrays, "x": None}
+        states = [name for name in self.graph.results if name != "output"]
+        for state in states:
+            entering = leaves.get(f"{state}_prev")
+            if entering is None or entering.shape != self.graph.results[state].shape:
+                raise StreamError(f"{path}: the state {state} does not go on")
+            given[f"{state}_prev"] = None
+        if set(leaves) != set(given) or "output" not in self.graph.results:
+            raise StreamError(f"{path}: the weights are not those of the equations")
+        shapes = [node.shape for node in self.graph.nodes()]
+        if not {size for shape in shapes for size in shape} <= set(self.sizes):
+            raise StreamError(f"{path}: a size of the equations is missing")
+        if any(len(self.graph.results[n].shape) != 1 for n in (*states, "output")):
+            raise StreamError(f"{path}: a result has no units")
+        for name, array in self.arrays.items():
+            expected = tuple(self.sizes[s] for s in leaves[name].shape)
+            _expect(path, name, array, expected)
+        if self.table is not None:
+            _expect(path, _TABLE, self.table, (len(self.table), self.sizes["features"]))
+
+
+def _expect(path: Path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
+    if array.dtype != np.float32 or array.shape != shape:
+        raise StreamError(
+            f"{path}: {name}: expected float32 of shape {shape}, received "
+            f"{array.dtype} of shape {array.shape}"
+        )
+
+
+def _without_embedding(network: Network) -> tuple[Network, np.ndarray | None]:
+    """The network behind its embedding, and the embedding's table."""
+    if not network.calls or len(network.entries) != 1:
+        return network, None
+    (entry,), first = network.entries, network.calls[0]
+    layer = first.layer
+    if not (isinstance(layer, Layer) and layer.kind == "Embedding"):
+        return network, None
+    table = np.ascontiguousarray(layer.weights[0], np.float32)
+    behind = Entry(layer.name, (*entry.shape, table.shape[1]))
+    return replace(network, entries=(behind,), calls=network.calls[1:]), table

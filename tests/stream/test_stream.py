@@ -1,0 +1,187 @@
+"""A stream computes what the whole sequence gives, and its states go anywhere."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+
+import refrain
+from refrain import cells
+from refrain.errors import StreamError
+from refrain.keras import layers as ours
+from tests.randoms import sized_cell
+
+L = keras.layers
+
+
+def randomised(model, rng):
+    for variable in model.weights:
+        variable.assign(rng.uniform(-0.6, 0.6, variable.shape))
+    return model
+
+
+def chain(rng):
+    made = [
+        L.Input((None, 5)),
+        ours.LSTM(9, return_sequences=True),
+        L.TimeDistributed(L.Dense(7, activation="relu")),
+        ours.GRU(6),
+        L.Dense(3, activation="softmax"),
+    ]
+    return randomised(keras.Sequential(made), rng)
+
+
+def words(rng):
+    made = [L.Input((None,), dtype="int32"), L.Embedding(20, 4), ours.GRU(6)]
+    return randomised(keras.Sequential([*made, L.Dense(1)]), rng)
+
+
+def steps(stream, sequence):
+    return np.stack([stream.step(frame).copy() for frame in sequence])
+
+
+@pytest.mark.parametrize("cell", cells.ALL, ids=str)
+def test_stream_equals_whole_sequence(cell, rng):
+    layer = ours.RNN(sized_cell(cell, 9), return_sequences=True)
+    model = randomised(keras.Sequential([L.Input((None, 9)), layer]), rng)
+    x = rng.normal(size=(1, 17, 9)).astype("float32")
+    stream = refrain.stream.open(model)
+    found = stream.run(x[0])
+    np.testing.assert_allclose(
+        found, model.predict(x, verbose=0)[0], rtol=1e-5, atol=1e-5
+    )
+    stream.reset()
+    assert np.array_equal(steps(stream, x[0]), found)
+
+
+def test_last_output_is_that_of_the_sequence_so_far(rng):
+    model, x = chain(rng), rng.normal(size=(1, 12, 5)).astype("float32")
+    found = steps(refrain.stream.open(model), x[0])
+    for t in (1, 5, 12):
+        expected = model.predict(x[:, :t], verbose=0)[0]
+        np.testing.assert_allclose(found[t - 1], expected, atol=1e-6)
+
+
+def test_words_enter_by_their_number(rng):
+    model, x = words(rng), rng.integers(20, size=(1, 8))
+    stream = refrain.stream.open(model)
+    expected = model.predict(x, verbose=0)[0]
+    np.testing.assert_allclose(steps(stream, x[0])[-1], expected, atol=1e-6)
+    stream.reset()
+    np.testing.assert_allclose(stream.run(x[0])[-1], expected, atol=1e-6)
+
+
+OTHER_PROCESS = """
+import sys
+import numpy as np
+import refrain
+stream = refrain.stream.load(sys.argv[1])
+stream.restore(open(sys.argv[2], "rb").read())
+x = np.load(sys.argv[3])
+np.save(sys.argv[4], stream.run(x))
+assert not {"keras", "jax", "torch", "tensorflow"} & set(sys.modules)
+"""
+
+
+def test_another_process_without_keras_goes_on_exactly(rng, tmp_path):
+    x = rng.normal(size=(30, 5)).astype("float32")
+    stream = refrain.stream.open(chain(rng))
+    stream.run(x[:11])
+    files = [str(tmp_path / n) for n in ("net.step", "state", "x.npy", "y.npy")]
+    stream.save(files[0])
+    (tmp_path / "state").write_bytes(stream.state())
+    np.save(files[2], x[11:])
+    subprocess.run([sys.executable, "-c", OTHER_PROCESS, *files], check=True)
+    assert np.array_equal(np.load(files[3]), stream.run(x[11:]))
+
+
+def test_threads_with_streams_of_their_own_disturb_nobody(rng):
+    x = rng.normal(size=(8, 400, 5)).astype("float32")
+    first = refrain.stream.open(chain(rng))
+    alone = [first.fork().run(sequence) for sequence in x]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda s: steps(first.fork(), s), x))
+    for one, other in zip(alone, found, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_signal_that_decays_leaves_no_denormal_number(rng):
+    model = keras.Sequential([L.Input((None, 2)), ours.LSTM(6, use_bias=False)])
+    stream = refrain.stream.open(randomised(model, rng))
+    stream.run(rng.normal(size=(20, 2)))
+    stream.run(np.zeros((4000, 2)))
+    left = np.abs(stream._memory)
+    assert ((left == 0) | (left >= np.finfo("float32").tiny)).all()
+
+
+def test_a_state_of_other_weights_or_a_damaged_one_is_refused(rng):
+    stream, other = refrain.stream.open(chain(rng)), refrain.stream.open(chain(rng))
+    state = stream.state()
+    with pytest.raises(StreamError, match="another network or other weights"):
+        other.restore(state)
+    for damaged in (b"", state[:-1], state[:60] + b"?" + state[61:], b"x" + state):
+        with pytest.raises(StreamError, match="damaged"):
+            stream.restore(damaged)
+    stream.restore(state)
+
+
+def test_a_damaged_file_is_refused(rng, tmp_path):
+    file = tmp_path / "net.step"
+    refrain.stream.open(words(rng)).save(file)
+    whole = file.read_bytes()
+    loaded = refused = 0
+    for k in range(200):
+        content = bytearray(whole)
+        if k % 4 == 0:
+            del content[rng.integers(len(content)) :]
+        else:
+            content[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        file.write_bytes(content)
+        try:
+            refrain.stream.load(file)
+            loaded += 1  # a byte that nobody reads
+        except StreamError:
+            refused += 1
+    assert refused > 150
+    with pytest.raises(StreamError, match="No such file"):
+        refrain.stream.load(tmp_path / "none")
+
+
+def test_weights_that_do_not_fit_the_equations_are_refused(rng, tmp_path):
+    file = tmp_path / "net.step"
+    refrain.stream.open(words(rng)).save(file)
+    with np.load(file) as found:
+        arrays = dict(found)
+    name = next(n for n in arrays if n.endswith("U.z"))
+    for wrong in (arrays[name][:, :-1], arrays[name].astype("float64")):
+        np.savez(tmp_path / "wrong.npz", **{**arrays, name: wrong})
+        with pytest.raises(StreamError, match="expected float32 of shape"):
+            refrain.stream.load(tmp_path / "wrong.npz")
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ([1.0, 2.0], r"expected a frame of shape \(5,\), received \(2,\)"),
+        (3.0, r"expected a frame of shape \(5,\), received \(\)"),
+        ("abc", "expected 5 numbers, received 'abc'"),
+    ],
+)
+def test_a_wrong_frame_is_refused(frame, message, rng):
+    with pytest.raises(StreamError, match=message):
+        refrain.stream.open(chain(rng)).step(frame)
+
+
+@pytest.mark.parametrize("word", [20, -1, 1.5, "a"])
+def test_a_number_outside_the_vocabulary_is_refused(word, rng):
+    with pytest.raises(StreamError, match="expected a whole number from 0 to 19"):
+        refrain.stream.open(words(rng)).step(word)
+
+
+def test_a_network_that_reads_from_the_end_is_refused():
+    model = keras.Sequential([L.Input((None, 3)), ours.Bidirectional(ours.LSTM(2))])
+    with pytest.raises(StreamError, match="reads the sequence from its end"):
+        refrain.stream.open(model)
