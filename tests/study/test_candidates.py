@@ -1,6 +1,6 @@
 import pytest
 
-from refrain import layers
+from refrain import cells, layers
 from refrain.errors import CellError
 from refrain.study.candidates import CANDIDATES, find_candidates
 
@@ -46,3 +46,14 @@ def test_two_directions_are_a_bidirectional_layer():
     assert type(built) is layers.Bidirectional
     assert built.forward_layer.units == built.backward_layer.units == 5
     assert built.compute_output_shape((1, 7, 3)) == (1, 10)
+
+
+@pytest.mark.parametrize(
+    "name", [c.name for c in cells.ALL if c.name not in CANDIDATES]
+)
+def test_every_cell_of_the_zoo_can_be_compared(name):
+    (candidate,) = find_candidates(name)
+    built = candidate.build(5, return_sequences=True)
+    built.build((None, 4, 3))
+    assert f"equations of {name} " in built.explain()
+    assert built.return_sequences

@@ -42,6 +42,9 @@ class Candidate:
         # Here, so that choosing candidates by name does not import Keras.
         from refrain import layers
 
+        if self.layer == "RNN":
+            sizes = dict.fromkeys(self.cell.sizes, units)
+            return layers.RNN(self.cell(**sizes), **options)
         layer = getattr(layers, self.layer)(units, **options)
         return layers.Bidirectional(layer) if self.directions == 2 else layer
 
@@ -55,6 +58,9 @@ CANDIDATES = {
         Candidate("bilstm", "BiLSTM", cells.lstm, "LSTM", 2),
     )
 }
+_ZOO = {cell.name: Candidate(cell.name, cell.name, cell, "RNN") for cell in cells.ALL}
+_KNOWN = {**_ZOO, **CANDIDATES}
+_EXPECTED = f"{', '.join(CANDIDATES)}, or cells that `refrain cells` lists"
 
 
 def find_candidates(names: str) -> tuple[Candidate, ...]:
@@ -65,15 +71,13 @@ def find_candidates(names: str) -> tuple[Candidate, ...]:
     """
     keys = [name.strip().lower() for name in names.split(",") if name.strip()]
     for key in keys:
-        if key not in CANDIDATES:
+        if key not in _KNOWN:
             raise CellError(
                 f"unknown cell {key!r}; expected one or more of "
-                f"{', '.join(CANDIDATES)}, separated by commas"
+                f"{_EXPECTED}, separated by commas"
             )
         if keys.count(key) > 1:
             raise CellError(f"the cell {key!r} is named twice; name each once")
     if not keys:
-        raise CellError(
-            f"no cell named; expected one or more of {', '.join(CANDIDATES)}"
-        )
-    return tuple(CANDIDATES[key] for key in keys)
+        raise CellError(f"no cell named; expected one or more of {_EXPECTED}")
+    return tuple(_KNOWN[key] for key in keys)
