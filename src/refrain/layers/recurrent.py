@@ -230,9 +230,10 @@ class EquationLoop(keras.layers.RNN):
             if run.against_time:
                 along = {name: ops.flip(a, axis=1) for name, a in along.items()}
             last_output, sequences = ran.last_output, ran.outputs
-            last.append(ran.last)
+            last += ran.last
             steps.states += [ops.cast(s, self.compute_dtype) for s in ran.every]
-        return last_output, sequences, last[0] if len(stack) == 1 else last
+        # A cell of one state may have it without a list round it.
+        return last_output, sequences, tree.pack_sequence_as(initial_state, last)
 
     def _refuse_changes(self, steps: Steps, reason: Untraced) -> None:
         """Refuse what changes the equations of a cell whose equations are not known."""
