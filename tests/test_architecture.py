@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "tasks": {"layers", "study"},
     "cli": {
         *("graph", "cells", "plan", "runtime", "layers", "study", "tasks"),
-        *("export", "files"),
+        *("stream", "export", "files"),
     },
 }
 # The modules beside the packages.

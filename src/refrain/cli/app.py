@@ -15,6 +15,7 @@ from refrain.cli.cache import cache
 from refrain.cli.compare import compare
 from refrain.cli.explain import explain
 from refrain.cli.export import export
+from refrain.cli.stream import stream
 from refrain.cli.zoo import cells, show
 
 app = typer.Typer(
@@ -51,6 +52,6 @@ def main(
         print(context.get_help())
 
 
-for _command in (cells, show, compare, explain, cache):
+for _command in (cells, show, compare, explain, cache, stream):
     app.command()(_command)
 app.add_typer(export)
