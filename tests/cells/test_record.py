@@ -146,6 +146,12 @@ def test_what_is_no_sound_cell_is_refused(path, value, message):
         from_record(changed(path, value))
 
 
+def test_equations_without_an_output_are_refused():
+    text = RECORD["equations"].replace("-> output =", "-> outcome =")
+    with pytest.raises(CellError, match="expected a result named output"):
+        from_record(changed(("equations",), text))
+
+
 @pytest.mark.parametrize("given_", [None, 3, "lstm", [], {"name": "lstm"}])
 def test_what_is_no_record_is_refused(given_):
     with pytest.raises(CellError, match="expected a cell with the entries name"):

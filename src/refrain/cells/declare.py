@@ -125,11 +125,15 @@ def check_step(
     taken = {*entering, "mask", "resets", "held_prev"}
     taken |= {"start", "dropout", "recurrent_dropout", "zoneout"}
     if wrong := taken & set(weights) or {"output", "held"} & set(states):
-        raise CellError(f"{name}: {', '.join(wrong)} is the name of something else")
+        raise CellError(
+            f"{name}: {', '.join(sorted(wrong))} is the name of something else"
+        )
     for weight, declared in weights.items():
         parts = [f"{weight}.{gate}" for gate in declared.gates] or [weight]
         entering |= dict.fromkeys(parts, declared.shape)
-    leaving = {"output": graph.results["output"].shape} if graph.results else {}
+    if "output" not in graph.results:
+        raise CellError(f"{name}: expected a result named output")
+    leaving = {"output": graph.results["output"].shape}
     leaving |= {s: (states[s],) for s in states}
     for kind, found, expected in (
         ("leaf", graph.leaves, entering),
