@@ -43,3 +43,10 @@ class ConversionError(RefrainError):
 
 class StreamError(RefrainError):
     """A network cannot run step by step, or a frame or a state is not one of it."""
+
+
+def innermost(fault: BaseException) -> BaseException:
+    """The fault that others are wrapped round: Keras does so for each layer around."""
+    while inner := fault.__cause__ or fault.__context__:
+        fault = inner
+    return fault

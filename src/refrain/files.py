@@ -60,6 +60,11 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
         raise RefrainError(f"cannot write {path}: {fault.strerror}") from None
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file of this content, whole or not at all; see `write_file`."""
+    write_file(path, lambda temporary: temporary.write_bytes(content))
+
+
 def _umask() -> int:
     mask = os.umask(0o022)
     os.umask(mask)

@@ -22,7 +22,6 @@ from jax.experimental.custom_partitioning import (
 )
 from jax.sharding import NamedSharding, PartitionSpec
 
-from refrain.bridge.memory import keep_freed_memory
 from refrain.bridge.programs import (
     NO_SECOND_DERIVATIVE,
     Results,
@@ -37,6 +36,7 @@ from refrain.bridge.programs import (
 )
 from refrain.errors import KernelError
 from refrain.runtime.driver import Kernel, Native, Request
+from refrain.runtime.memory import keep_freed_memory
 
 Run = Callable[..., Any]
 _SAMPLES = "b"  # XLA's name for the axis of samples

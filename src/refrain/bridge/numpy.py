@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from refrain.bridge.memory import empty
 from refrain.bridge.programs import (
     Results,
     arguments_of,
@@ -21,6 +20,7 @@ from refrain.bridge.programs import (
     serves_dtype,
 )
 from refrain.runtime.driver import Native, Request
+from refrain.runtime.memory import empty
 from refrain.runtime.threads import run_native
 
 

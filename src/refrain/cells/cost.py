@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from refrain.cells.define import Cell
 from refrain.graph.graph import Graph
 from refrain.graph.node import Shape
-from refrain.graph.ops import OPS
+from refrain.graph.ops import PRODUCTS
 
 Counts = Mapping[Shape, int]
 _LETTERS = {"features": "f", "units": "u"}
-_PRODUCTS = (OPS["matmul"], OPS["matmul_transposed"])
 
 
 def parameters(cell: Cell) -> Counts:
@@ -31,7 +30,7 @@ def parameters(cell: Cell) -> Counts:
 
 def products(graph: Graph) -> Counts:
     """Shapes of the matrices of one step's products, a multiply-add an entry."""
-    return Counter(n.inputs[1].shape for n in graph.nodes() if n.op in _PRODUCTS)
+    return Counter(n.inputs[1].shape for n in graph.nodes() if n.op in PRODUCTS)
 
 
 def number(counts: Counts, sizes: Mapping[str, int]) -> int:

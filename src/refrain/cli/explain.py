@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import textwrap
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from refrain.errors import DataError
+from refrain.errors import DataError, innermost
 
 if TYPE_CHECKING:
     import keras
@@ -39,7 +38,10 @@ def explain(
     """
     # A file that is none is told before Keras is imported, which takes seconds.
     check_file(model)
-    found = list(recurrent_layers(load(model)))
+    loaded = load(model)
+    from refrain.layers.details import recurrent_layers
+
+    found = list(recurrent_layers(loaded, whole=True))
     if not found:
         print(f"{model}: no recurrent layer")
     for path, layer in found:
@@ -91,9 +93,7 @@ def load(file: Path) -> keras.Model:
 
 def _reason(fault: BaseException) -> str:
     """Why Keras cannot load a model, in one sentence."""
-    # Keras wraps the reason once for each layer it lies in.
-    while inner := fault.__cause__ or fault.__context__:
-        fault = inner
+    fault = innermost(fault)
     reason = str(fault).split("\n")[0].split(". ")[0].rstrip(".")
     if isinstance(fault, TypeError):
         return (
@@ -101,24 +101,6 @@ def _reason(fault: BaseException) -> str:
             "there and print layer.explain()"
         )
     return reason or type(fault).__name__
-
-
-def recurrent_layers(
-    layer: keras.Layer, within: str = ""
-) -> Iterator[tuple[str, keras.Layer]]:
-    """Each recurrent layer inside a layer or model, with the names that lead to it.
-
-    A layer that explains itself is one, and so is each of Keras's own RNNs.
-    """
-    import keras
-
-    inner = layer._flatten_layers(include_self=False, recursive=False)
-    for found in inner:
-        path = f"{within}{found.name}"
-        if hasattr(found, "explain") or isinstance(found, keras.layers.RNN):
-            yield path, found
-        else:
-            yield from recurrent_layers(found, f"{path}/")
 
 
 def explanation(layer: keras.Layer, details: bool) -> str:

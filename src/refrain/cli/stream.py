@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from refrain.errors import DataError
-from refrain.files import write_file
+from refrain.files import write_bytes
 
 if TYPE_CHECKING:
     from refrain.stream import Stream
@@ -74,8 +74,7 @@ def stream(
             print(_line(answer, as_json), flush=True)
     finally:
         if state is not None:
-            kept = opened.state()
-            write_file(state, lambda temporary: temporary.write_bytes(kept))
+            write_bytes(state, opened.state())
         if stats:
             print(_told(taken, period_ms), file=sys.stderr)
 

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from refrain.errors import ConversionError, RefrainError
+from refrain.errors import ConversionError, RefrainError, innermost
 
 # Arguments that Keras tells itself.
 _EVERY_MODEL = ("self", "name", "trainable", "dtype", "inputs", "outputs")
@@ -78,9 +78,8 @@ def _check_constructor(layer: Any) -> None:
 
 
 def _reason(fault: BaseException) -> str:
-    """What went wrong, in one line; Keras wraps it once for each layer around it."""
-    while inner := fault.__cause__ or fault.__context__:
-        fault = inner
+    """What went wrong, in one line."""
+    fault = innermost(fault)
     lines = str(fault).strip().splitlines() or [type(fault).__name__]
     return lines[0]
 

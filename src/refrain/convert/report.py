@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from refrain.convert.names import KERAS, TO_OURS
+from refrain.convert.names import TO_OURS
+from refrain.layers.details import recurrent_layers
 from refrain.layers.equations import Untraced, equations_of
 
 
@@ -44,16 +44,6 @@ class Report:
 def report(model: Any) -> Report:
     """What runs each recurrent layer of a model, before or after `accelerate`."""
     return Report(model.name, tuple(_entry(*f) for f in recurrent_layers(model)))
-
-
-def recurrent_layers(layer: Any, within: str = "") -> Iterator[tuple[str, Any]]:
-    """Each recurrent layer inside a layer or model, with the names that lead to it."""
-    for found in layer._flatten_layers(include_self=False, recursive=False):
-        path = f"{within}{found.name}"
-        if isinstance(found, KERAS["RNN"]):
-            yield path, found
-        else:
-            yield from recurrent_layers(found, f"{path}/")
 
 
 def _entry(path: str, layer: Any) -> Entry:

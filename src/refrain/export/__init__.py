@@ -46,7 +46,9 @@ def onnx(
     try:
         from refrain.export.onnx_file import write_onnx
     except ModuleNotFoundError as missing:
-        raise _not_installed(missing) from None
+        raise ExportError(
+            f"{missing.name} is not installed; run: pip install 'refrain[onnx]'"
+        ) from None
     return write_onnx(model, Path(path), streaming, lengths)
 
 
@@ -78,18 +80,9 @@ def native(
     Raises:
         ExportError: the model has no such form; the message says why.
     """
-    try:
-        from refrain.export.c_code import write_native
-        from refrain.network.compose import compose
-        from refrain.network.live import network_of
-    except ModuleNotFoundError as missing:
-        raise _not_installed(missing) from None
+    from refrain.export.c_code import write_native
+    from refrain.network.compose import compose
+    from refrain.network.live import network_of
 
     task, variables = compose(network_of(model))
     return write_native(task, variables, Path(path), target, weights, model.name)
-
-
-def _not_installed(missing: ModuleNotFoundError) -> ExportError:
-    return ExportError(
-        f"{missing.name} is not installed; run: pip install 'refrain[onnx]'"
-    )

@@ -13,7 +13,7 @@ from refrain.emit.llvm.vectors import Target
 from refrain.errors import ExportError
 from refrain.export.header import Interface, header
 from refrain.export.linker import check_kind, link
-from refrain.files import write_file
+from refrain.files import write_bytes
 from refrain.graph.evaluate import run
 from refrain.plan.passes import Task
 from refrain.runtime.standalone import Standalone, compile_step
@@ -59,7 +59,7 @@ def write_native(
     if weights == SEPARATE:
         content[path.with_suffix(".weights")] = made.weights.numbers.tobytes()
     for file, data in content.items():
-        write_file(file, lambda temporary, data=data: temporary.write_bytes(data))
+        write_bytes(file, data)
     return list(content)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from refrain.errors import ExportError
 from refrain.export.network import LENGTHS, Exported, write_network
 from refrain.export.session import run
-from refrain.files import write_file
+from refrain.files import write_bytes
 from refrain.network.live import network_of
 from refrain.network.records import Network
 
@@ -28,7 +28,7 @@ def write_onnx(model: Any, file: Path, streaming: bool, lengths: bool) -> Path:
     exported = write_network(network, streaming, lengths)
     check(network, exported, lambda feed: _predicted(model, feed), lengths)
     data = exported.model.SerializeToString()
-    write_file(file, lambda temporary: temporary.write_bytes(data))
+    write_bytes(file, data)
     return file
 
 

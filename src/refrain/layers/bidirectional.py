@@ -9,7 +9,7 @@ import keras
 from keras import ops, tree
 
 from refrain.errors import CellError
-from refrain.layers.checks import carried_mask, mask_of_lengths
+from refrain.layers.checks import mask_of_call
 from refrain.layers.equations import PACKAGE
 
 
@@ -40,10 +40,7 @@ class Bidirectional(keras.layers.Bidirectional):
         lengths: Any = None,
     ) -> Any:
         """Run both directions and merge them; arguments as of the layers."""
-        if lengths is not None:
-            mask = mask_of_lengths(self.name, lengths, sequences, mask)
-        elif mask is None and resets is not None:
-            mask = carried_mask(sequences)
+        mask = mask_of_call(self.name, sequences, mask, resets, lengths)
         if resets is not None:
             return self._call_with_resets(
                 sequences, initial_state, mask, training, resets

@@ -125,9 +125,19 @@ def mask_of_lengths(name: str, given: Any, sequences: Any, mask: Any) -> Any:
     return steps < ops.expand_dims(lengths, -1)
 
 
-def carried_mask(tensor: Any) -> Any | None:
-    """The mask that Keras has attached to a tensor, e.g. of `Embedding`."""
-    return backend.get_keras_mask(tensor)
+def mask_of_call(
+    name: str, sequences: Any, mask: Any, resets: Any, lengths: Any
+) -> Any:
+    """The mask of a call: the one given, that of lengths, or one that is carried along.
+
+    Keras looks for a carried mask, e.g. of `Embedding`, where the sequences are the
+    only tensor; with resets beside them they are not.
+    """
+    if lengths is not None:
+        return mask_of_lengths(name, lengths, sequences, mask)
+    if mask is None and resets is not None:
+        return backend.get_keras_mask(sequences)
+    return mask
 
 
 def carry_mask(tensor: Any, mask: Any) -> None:

@@ -1,11 +1,17 @@
-"""What the native code of a layer is, in words and measured figures, for `explain`."""
+"""What is told of recurrent layers: which there are, and what their native code is."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
 
 from refrain.cells import SizedCell
+
+# Kept from now: `refrain.accelerate()` lets Keras's names stand for our classes.
+_KerasRNN = keras.layers.RNN
 
 BATCH, TIMESTEPS = 32, 100  # for which speed is measured
 
@@ -47,3 +53,18 @@ def kernel_details(
         texts += [describe(kernel), f"  GFLOP/s ({how}): {measured}"]
         features = sized.output_size
     return textwrap.indent("\n".join(texts), "  ")
+
+
+def recurrent_layers(
+    layer: Any, within: str = "", *, whole: bool = False
+) -> Iterator[tuple[str, Any]]:
+    """Each recurrent layer inside a layer or model, with the names that lead to it.
+
+    `whole`: a layer that explains itself, such as our Bidirectional, is one layer.
+    """
+    for found in layer._flatten_layers(include_self=False, recursive=False):
+        path = f"{within}{found.name}"
+        if isinstance(found, _KerasRNN) or (whole and hasattr(found, "explain")):
+            yield path, found
+        else:
+            yield from recurrent_layers(found, f"{path}/", whole=whole)

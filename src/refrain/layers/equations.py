@@ -14,8 +14,8 @@ import keras
 from keras import ops
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
-from refrain import cells
 from refrain.cells import SizedCell
+from refrain.cells.counterparts import KERAS_CELLS
 from refrain.cells.record import UNKNOWN, from_record, to_record
 from refrain.cells.weights import Initializer, Weight
 from refrain.errors import CellError
@@ -57,14 +57,8 @@ def has_equations(cell: Any) -> bool:
     return True
 
 
-_KERAS_CELLS = (
-    (keras.layers.SimpleRNNCell, cells.simple_rnn, ("activation",)),
-    (keras.layers.LSTMCell, cells.lstm, ("activation", "recurrent_activation")),
-    (
-        keras.layers.GRUCell,
-        cells.gru,
-        ("activation", "recurrent_activation", "reset_after"),
-    ),
+_KERAS_CELLS = tuple(
+    (getattr(keras.layers, name), *known) for name, known in KERAS_CELLS.items()
 )
 
 

@@ -25,10 +25,9 @@ from refrain.layers.beyond import (
     zoneout_rates,
 )
 from refrain.layers.checks import (
-    carried_mask,
     carry_mask,
     checked_states,
-    mask_of_lengths,
+    mask_of_call,
     sized_cell,
 )
 from refrain.layers.details import kernel_details
@@ -166,11 +165,7 @@ class EquationLoop(keras.layers.RNN):
             resets: `(batch, timesteps)`, true where a sequence begins anew.
             lengths: `(batch,)`, how many steps count, instead of a mask.
         """
-        if lengths is not None:
-            mask = mask_of_lengths(self.name, lengths, sequences, mask)
-        elif mask is None and resets is not None:
-            # Keras looks for it where the sequences are the only tensor.
-            mask = carried_mask(sequences)
+        mask = mask_of_call(self.name, sequences, mask, resets, lengths)
         steps = Steps(mask, resets)
         plain = resets is None and not self.return_all_states
         found: Any = super().call(

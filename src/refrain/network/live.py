@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from refrain import cells
 from refrain.cells import SizedCell
+from refrain.cells.counterparts import KERAS_CELLS
 from refrain.errors import CellError, ExportError
 from refrain.network.records import (
     Both,
@@ -27,11 +27,6 @@ from refrain.network.records import (
     Network,
 )
 
-_CELLS = {
-    "SimpleRNNCell": (cells.simple_rnn, ("activation",)),
-    "LSTMCell": (cells.lstm, ("activation", "recurrent_activation")),
-    "GRUCell": (cells.gru, ("activation", "recurrent_activation", "reset_after")),
-}
 # What our layers can have beside Keras's settings, and ONNX here has not.
 _NOT_YET = ("zoneout", "trainable_initial_state", "return_all_states")
 
@@ -141,9 +136,9 @@ def _equations(layer: Any, cell: Any) -> SizedCell:
     if isinstance(sized := getattr(cell, "sized", None), SizedCell):
         return sized
     kind = type(cell).__name__
-    if kind not in _CELLS or _is_own(cell):
+    if kind not in KERAS_CELLS or _is_own(cell):
         raise _refusal(layer, f"the equations of {kind} are not known")
-    made, names = _CELLS[kind]
+    made, names = KERAS_CELLS[kind]
     config = cell.get_config()
     try:
         options = {name: config[name] for name in names}

@@ -13,6 +13,7 @@ import os
 import stat
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import llvmlite
@@ -60,6 +61,20 @@ def status() -> str:
     size = sum(f.stat().st_size for f in files) / 1e6
     more = "" if os.access(place, os.W_OK) else "; it cannot be written to"
     return f"{place}: {len(files)} kernels, {size:.1f} MB{more}"
+
+
+def load_or_make(name: str, make: Callable[[], bytes]) -> tuple[bytes, bool]:
+    """The code kept under a key, else what `make` makes, which is kept from now.
+
+    Returns:
+        The code, and whether it was there.
+    """
+    code = load(name)
+    if code is not None:
+        return code, True
+    code = make()
+    store(name, code)
+    return code, False
 
 
 def load(name: str) -> bytes | None:

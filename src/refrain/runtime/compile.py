@@ -6,8 +6,6 @@ optimises nor generates anything.
 
 from __future__ import annotations
 
-import os
-import threading
 from functools import cache
 from typing import Any
 
@@ -15,6 +13,7 @@ from llvmlite import binding as llvm
 
 from refrain.emit.llvm.vectors import Target
 from refrain.errors import KernelError
+from refrain.runtime.locks import Lock
 
 OPTIMISATION = 2
 
@@ -77,17 +76,7 @@ class Library:
 # Callers hold bare addresses. A library is unloaded as soon as any one of the handles
 # that llvmlite makes for it is collected, those of mere look-ups included.
 _kept: list[Any] = []
-_lock = threading.Lock()
-
-
-def _unlock() -> None:
-    """A child of a fork has none of the threads that may have held the lock."""
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
+_lock = Lock()
 
 
 @cache

@@ -10,7 +10,6 @@ import ctypes
 import hashlib
 import math
 import os
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -40,6 +39,7 @@ from refrain.plan.show import show
 from refrain.plan.sizes import fold_sizes
 from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
+from refrain.runtime.locks import Lock
 
 
 @dataclass(frozen=True)
@@ -147,17 +147,7 @@ class Kernel:
 
 
 _kernels: dict[tuple, Kernel] = {}
-_lock = threading.Lock()
-
-
-def _unlock() -> None:
-    """A child of a fork has none of the threads that may have held the lock."""
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unlock)
+_lock = Lock()
 
 
 def kernel_for(request: Request) -> Kernel:
@@ -238,11 +228,9 @@ def _make(request: Request) -> Kernel:
     task, plan = _plan(request, target)
     parts = repr(sorted(task.parts.items()))
     key = disk.key(show(plan), parts, repr(target), _source_digest())
-    code = disk.load(key)
-    cached = code is not None
-    if code is None:
-        code = compile_object(str(_module(task, plan, target)), target)
-        disk.store(key, code)
+    code, cached = disk.load_or_make(
+        key, lambda: compile_object(str(_module(task, plan, target)), target)
+    )
     library = Library(code, target)
     limit = library.address(LIMIT)
     ctypes.c_int64.from_address(limit).value = _thread_limit()

@@ -66,7 +66,6 @@ def compile_step(
     variables: Arrays,
     target: Target,
     inside: bool = True,
-    cached: bool = False,
 ) -> Standalone:
     """Compile a step for a processor.
 
@@ -75,25 +74,23 @@ def compile_step(
         task: the step, without a gradient, whose output leaves at every step.
         variables: the numbers of each variable.
         target: the processor.
-        inside: the weights are part of the code.
-        cached: keep the code on disk for other processes.
+        inside: the weights are part of the code; without them it is kept on disk.
     """
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     machine = Machine(target.width, target.registers, rows=1)
     program = make_plan(replace(task, machine=machine)).forward
-    weights = Weights.of(
-        _constants(program, task.parts, target, variables, cached), inside
-    )
+    weights = Weights.of(_constants(program, task.parts, target, variables), inside)
     module = ir.Module(name)
     module.triple = target.triple
     leaves = task.graph.leaves
     parts = {leaves[n]: p for n, p in task.parts.items() if n in leaves}
     emit_standalone(module, name, program, parts, target, weights)
     widths = {b.name: b.width for b in program.buffers}
+    text = str(module)
     return Standalone(
         name,
-        _compiled(str(module), target, cached),
+        compile_object(text, target) if inside else _kept(text, target),
         widths["x"],
         widths[OUTPUT],
         Memory.of(program),
@@ -101,15 +98,10 @@ def compile_step(
     )
 
 
-def _compiled(text: str, target: Target, cached: bool) -> bytes:
-    if not cached:
-        return compile_object(text, target)
+def _kept(text: str, target: Target) -> bytes:
+    """Object code that holds no weights, from the disk if it is there."""
     key = disk.key(text, repr(target))
-    code = disk.load(key)
-    if code is None:
-        code = compile_object(text, target)
-        disk.store(key, code)
-    return code
+    return disk.load_or_make(key, lambda: compile_object(text, target))[0]
 
 
 def _constants(
@@ -117,18 +109,15 @@ def _constants(
     parts: Mapping[str, Part],
     target: Target,
     variables: Arrays,
-    cached: bool,
 ) -> dict[str, np.ndarray]:
     """What a step reads of weights: packed matrices, and variables with vectors."""
     read = {part.variable for part in parts.values() if len(part.shape) < 2}
     found = {n: np.asarray(a, target.dtype) for n, a in variables.items() if n in read}
-    packed = _packed(program, target, variables, cached)
+    packed = _packed(program, target, variables)
     return found | ({} if packed is None else {PACKED: packed})
 
 
-def _packed(
-    program: Program, target: Target, variables: Arrays, cached: bool
-) -> np.ndarray | None:
+def _packed(program: Program, target: Target, variables: Arrays) -> np.ndarray | None:
     """The matrices as tiles of the target's vectors read them."""
     buffers = {b.name: b for b in program.buffers}
     if PACKED not in buffers:
@@ -141,9 +130,7 @@ def _packed(
     module = ir.Module("pack")
     module.triple = here.triple
     emit_prepare(module, "prepare", packing, here)
-    prepare = _PREPARE(
-        Library(_compiled(str(module), here, cached), here).address("prepare")
-    )
+    prepare = _PREPARE(Library(_kept(str(module), here), here).address("prepare"))
     packed = np.zeros(buffers[PACKED].width, target.dtype)
     given = {n: np.ascontiguousarray(a, target.dtype) for n, a in variables.items()}
     given[PACKED] = packed

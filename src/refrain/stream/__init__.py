@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from refrain.stream.stepper import Stepper
-from refrain.stream.stream import Stream
+from refrain.stream.stream import Engine, Stream
 
 __all__ = ["Stream", "load", "open"]
 
@@ -26,7 +26,7 @@ def open(model: Any) -> Stream:  # noqa: A001
     Raises:
         StreamError: the model cannot run step by step; the message says why.
     """
-    return Stream(Stepper.of(model))
+    return Stream(Engine(Stepper.of(model)))
 
 
 def load(path: str | os.PathLike[str]) -> Stream:
@@ -35,4 +35,4 @@ def load(path: str | os.PathLike[str]) -> Stream:
     Raises:
         StreamError: it is no such file, or it is damaged.
     """
-    return Stream(Stepper.read(Path(path)))
+    return Stream(Engine(Stepper.read(Path(path))))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from refrain.emit.llvm.vectors import Target
 from refrain.errors import StreamError
 from refrain.runtime.compile import Library
+from refrain.runtime.memory import empty
 from refrain.runtime.standalone import Standalone, compile_step
 from refrain.stream.stepper import Stepper
 
@@ -26,25 +27,26 @@ _STEP = ctypes.CFUNCTYPE(None, *[_POINTER] * 4)
 _RUN = ctypes.CFUNCTYPE(None, *[_POINTER] * 3, ctypes.c_size_t, _POINTER)
 _NAME = "stream"
 _HEAD = b"refrain state 1\n"
-_LINE = 64  # bytes: vectors that cross cache lines take twice as long
 
 
-class _Engine:
+class Engine:
     """What all streams of one network share: code and weights, which nobody writes."""
 
     def __init__(self, stepper: Stepper):
         target = Target.host("float32")
-        made = compile_step(
-            _NAME, stepper.task, stepper.arrays, target, inside=False, cached=True
-        )
+        made = compile_step(_NAME, stepper.task, stepper.arrays, target, inside=False)
         library = Library(made.code, target)
         self.stepper = stepper
         self.made: Standalone = made
         self.step = _STEP(library.address(f"{_NAME}_step"))
         self.run = _RUN(library.address(f"{_NAME}_run"))
-        self.weights = _aligned(made.weights.numbers.size)
+        self.weights = _zeros(made.weights.numbers.size)
         self.weights[:] = made.weights.numbers
-        self.digest = stepper.digest()
+
+    @cached_property
+    def digest(self) -> bytes:
+        """What states of this network bear."""
+        return self.stepper.digest()
 
 
 class Stream:
@@ -59,13 +61,14 @@ class Stream:
         outputs: numbers that leave a step.
     """
 
-    def __init__(self, stepper: Stepper, _engine: _Engine | None = None):
-        self._engine = engine = _engine or _Engine(stepper)
-        self.features = None if stepper.table is not None else engine.made.features
+    def __init__(self, engine: Engine):
+        self._engine = engine
+        words = engine.stepper.table is not None
+        self.features = None if words else engine.made.features
         self.outputs = engine.made.outputs
-        self._memory = _aligned(engine.made.memory.size)
-        self._x = _aligned(engine.made.features)
-        self._y = _aligned(self.outputs)
+        self._memory = _zeros(engine.made.memory.size)
+        self._x = _zeros(engine.made.features)
+        self._y = _zeros(self.outputs)
         arrays = (self._memory, engine.weights, self._x, self._y)
         self._go = partial(engine.step, *(_POINTER(a.ctypes.data) for a in arrays))
         self._shape = self._x.shape
@@ -122,7 +125,7 @@ class Stream:
 
     def fork(self) -> Stream:
         """Another stream that goes on from the same states; weights are shared."""
-        other = Stream(self._engine.stepper, self._engine)
+        other = Stream(self._engine)
         other._memory[:] = self._memory
         return other
 
@@ -183,8 +186,7 @@ class Stream:
         return index
 
 
-def _aligned(count: int) -> np.ndarray:
-    """Zeros that start at a cache line."""
-    room = np.zeros(count + _LINE // 4, np.float32)
-    start = -room.ctypes.data % _LINE // 4
-    return room[start : start + count]
+def _zeros(count: int) -> np.ndarray:
+    made = empty((count,), np.dtype(np.float32))
+    made[:] = 0.0
+    return made

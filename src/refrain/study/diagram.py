@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from refrain.errors import RefrainError
-from refrain.files import write_file
+from refrain.files import write_bytes
 
 PIXELS_A_UNIT = 2.0  # sharp on screens of double density
 
@@ -30,7 +30,7 @@ def write_diagram(diagram: str, path: str | Path) -> None:
         raise RefrainError(
             f"{file.name}: expected a name that ends in .svg or .png for a diagram"
         )
-    write_file(file, lambda temporary: temporary.write_bytes(content))
+    write_bytes(file, content)
 
 
 def _png(diagram: str) -> bytes:

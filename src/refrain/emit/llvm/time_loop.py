@@ -139,18 +139,16 @@ class _TimeLoop:
         Rows are whole vectors: all their addresses divide as the first one does.
         """
         code = self.code
-        is_long = ir.Constant(I1, 0)
-        for name in {place.buffer for place in self.for_later}:
-            samples = code.sub(self.end, self.first)
-            numbers = code.mul(
-                code.mul(samples, self.timesteps), self.buffers[name].width
-            )
-            large = code.b.icmp_signed(">", numbers, code.int(CACHE // code.bytes))
-            start = code.b.ptrtoint(self.base[name], I64)
-            rest = code.b.and_(start, code.int(code.lanes * code.bytes - 1))
-            round_ = code.b.icmp_signed("==", rest, code.int(0))
-            is_long = code.b.and_(large, round_)
-        return is_long
+        if not self.for_later:
+            return ir.Constant(I1, 0)
+        (name,) = {place.buffer for place in self.for_later}
+        rows = code.mul(code.sub(self.end, self.first), self.timesteps)
+        numbers = code.mul(rows, self.buffers[name].width)
+        large = code.b.icmp_signed(">", numbers, code.int(CACHE // code.bytes))
+        start = code.b.ptrtoint(self.base[name], I64)
+        rest = code.b.and_(start, code.int(code.lanes * code.bytes - 1))
+        divides = code.b.icmp_signed("==", rest, code.int(0))
+        return code.b.and_(large, divides)
 
     def _copy(self, copies: tuple[Copy, ...], inwards: bool) -> None:
         code = self.code

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from refrain.bridge.memory import LARGE, LINE, empty
+from refrain.runtime.memory import LARGE, LINE, empty
 
 SHAPE, DTYPE = (LARGE // 4 + 3,), np.dtype("float32")
 
