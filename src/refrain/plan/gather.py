@@ -14,6 +14,7 @@ from refrain.graph.dropout import is_dropout_mask
 from refrain.graph.graph import Graph
 from refrain.graph.node import Node, building
 from refrain.graph.ops import OPS, op
+from refrain.plan.idle import is_zero
 from refrain.plan.program import Part
 
 
@@ -49,13 +50,12 @@ def weight_gradients(
     for name, part in parts.items():
         if name not in gradient.leaves:
             continue
-        pending = [gradient.results[f"grad_{name}"]]
-        if pending[0].op is OPS["constant"] and part.shape:
-            pending = [_zeros(gradient, gradient.leaves[name])]
+        weight, node = gradient.leaves[name], gradient.results[f"grad_{name}"]
         if len(part.shape) < 2:
-            (node,) = pending
+            node = as_wide(node, weight)
             sums.append((node.inputs[0] if node.op is OPS["sum"] else node, part))
             continue
+        pending = [_no_product(gradient, weight) if is_zero(node) else node]
         while pending:
             node = pending.pop()
             if node.op is OPS["add"]:
@@ -67,14 +67,21 @@ def weight_gradients(
     return products, sums
 
 
-def _zeros(gradient: Graph, weight: Node) -> Node:
-    """The gradient of a weight that decides choices and nothing else."""
-    entering = {
-        leaf.shape: leaf
-        for name, leaf in gradient.leaves.items()
-        if name == "x" or name.endswith("_prev")
-    }
-    rows, columns = weight.shape[:-1], weight.shape[-1:]
+def as_wide(node: Node, leaf: Node) -> Node:
+    """A leaf's gradient in the size of the leaf; no gradient at all is a number, 0."""
+    if node.shape == leaf.shape:
+        return node
+    with building((node, leaf)):
+        return op("broadcast", node, leaf)
+
+
+def _no_product(gradient: Graph, weight: Node) -> Node:
+    """The gradient of a matrix that decides choices and nothing else."""
+    rows, columns = ((size,) for size in weight.shape)
+    vectors = {leaf.shape: leaf for leaf in gradient.leaves.values()}
+    entering = {n for n in gradient.leaves if n == "x" or n.endswith("_prev")}
+    lefts = {gradient.leaves[n].shape: gradient.leaves[n] for n in entering}
+    if rows not in lefts or columns not in vectors:
+        raise GraphError(f"{gradient.name}: {weight.attribute} has no gradient")
     with building(tuple(gradient.nodes())):
-        zeros = op("broadcast", 0.0, entering.get(columns, weight))
-        return op("outer", entering[rows], zeros) if rows else zeros
+        return op("outer", lefts[rows], op("broadcast", 0.0, vectors[columns]))

@@ -18,9 +18,8 @@ from dataclasses import dataclass, replace
 from refrain.graph.changes import EVERY
 from refrain.graph.graph import Graph, constant, rewrite
 from refrain.graph.masking import MASK, OUTPUT
-from refrain.graph.node import Node, building
-from refrain.graph.ops import op
-from refrain.plan.gather import weight_gradients
+from refrain.graph.node import Node
+from refrain.plan.gather import as_wide, weight_gradients
 from refrain.plan.idle import idle_values, is_zero
 from refrain.plan.layout import Layout, Machine, slots
 from refrain.plan.program import (
@@ -231,7 +230,7 @@ def _gradient_program(
     stored = {f"grad_{s}_prev": carry[carried[s]] for s in task.states}
     stored["grad_x"] = Place("grad_x", 0, features)
     for name, place in stored.items():
-        node = _as_wide(gradient.results[name], gradient.leaves[name[len("grad_") :]])
+        node = as_wide(gradient.results[name], gradient.leaves[name[len("grad_") :]])
         targets.setdefault(node, []).append(place)
     available = readable | {n: replace(p, shift=1) for n, p in carry.items()}
     leaving = _leaving(task)
@@ -259,14 +258,6 @@ def _gradient_program(
         last=tuple(Copy(f"grad_first_{s}", carry[carried[s]]) for s in task.states),
         stages=tuple(layout.stages),
     )
-
-
-def _as_wide(node: Node, leaf: Node) -> Node:
-    """A leaf's gradient in the size of the leaf; no gradient at all is a number, 0."""
-    if node.shape == leaf.shape:
-        return node
-    with building((node, leaf)):
-        return op("broadcast", node, leaf)
 
 
 def _lay_out(task, graph, targets, available, shared, places) -> Layout:
