@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
 import keras
@@ -76,6 +77,7 @@ def test_words_enter_by_their_number(rng):
 
 OTHER_PROCESS = """
 import sys
+import zipfile
 import numpy as np
 import refrain
 stream = refrain.stream.load(sys.argv[1])
@@ -160,6 +162,21 @@ def test_weights_that_do_not_fit_the_equations_are_refused(rng, tmp_path):
         np.savez(tmp_path / "wrong.npz", **{**arrays, name: wrong})
         with pytest.raises(StreamError, match="expected float32 of shape"):
             refrain.stream.load(tmp_path / "wrong.npz")
+
+
+@pytest.mark.parametrize("name", ["table", "about"])
+def test_a_file_with_a_part_that_is_no_array_is_refused(name, rng, tmp_path):
+    file = tmp_path / "net.step"
+    refrain.stream.open(words(rng)).save(file)
+    with zipfile.ZipFile(file) as found:
+        parts = {member: found.read(member) for member in found.namelist()}
+    assert f"{name}.npy" in parts
+    for content in (b"no array", b""):
+        with zipfile.ZipFile(file, "w") as changed:
+            for member, held in parts.items():
+                changed.writestr(member, content if name in member else held)
+        with pytest.raises(StreamError, match=r"damaged one|expected float32"):
+            refrain.stream.load(file)
 
 
 @pytest.mark.parametrize(

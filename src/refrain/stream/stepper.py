@@ -100,7 +100,7 @@ class Stepper:
                     f"{path}: {size:,} bytes; expected {LARGEST:,} at most"
                 )
             with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+                arrays = {name: np.asarray(file[name]) for name in file.files}
             about = json.loads(arrays.pop(_ABOUT).tobytes())
             if about["format"] != FORMAT:
                 raise StreamError(
@@ -113,7 +113,9 @@ class Stepper:
             ) from None
         except CellError as error:
             raise StreamError(f"{path}: {error}") from None
-        except (ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
+        except StreamError:
+            raise
+        except Exception:  # of any type: whatever lies in the file
             raise StreamError(
                 f"{path}: expected a file that Stream.save wrote, received something "
                 "else or a damaged one"
@@ -146,13 +148,16 @@ class Stepper:
         shapes = [node.shape for node in self.graph.nodes()]
         if not {size for shape in shapes for size in shape} <= set(self.sizes):
             raise StreamError(f"{path}: a size of the equations is missing")
-        if any(len(self.graph.results[n].shape) != 1 for n in (*states, "output")):
-            raise StreamError(f"{path}: a result has no units")
+        vectors = (leaves["x"], *self.graph.results.values())
+        if any(len(node.shape) != 1 for node in vectors):
+            raise StreamError(f"{path}: the input or a result is no vector")
         for name, array in self.arrays.items():
             expected = tuple(self.sizes[s] for s in leaves[name].shape)
             _expect(path, name, array, expected)
         if self.table is not None:
-            _expect(path, _TABLE, self.table, (len(self.table), self.sizes["features"]))
+            (features,) = leaves["x"].shape
+            shape = (*self.table.shape[:1], self.sizes[features])
+            _expect(path, _TABLE, self.table, shape)
 
 
 def _expect(path: Path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
