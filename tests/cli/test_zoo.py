@@ -88,6 +88,18 @@ def test_the_equations_alone_as_latex(refrain):
     assert refrain("show", "gru", "--latex").out == cells.gru.latex()
 
 
+def test_a_cell_of_ones_own_is_shown(refrain, tmp_path):
+    file = tmp_path / "my_cells.py"
+    file.write_text(
+        "from refrain.cells import cell\n"
+        '@cell(state="h")\n'
+        "def mine(x, h_prev, W): return x @ W - h_prev\n"
+    )
+    shown = refrain("show", f"{file}:mine", "--units", 5, "--features", 3).out
+    assert shown.startswith("h = x @ W - h_prev\n")
+    assert "parameters: f·u = 15\n" in shown
+
+
 def test_the_plan_follows(refrain):
     shown = refrain("show", "simple_rnn", "--plan", "--features", 3, "--units", 5).out
     assert "\n\nprogram simple_rnn" in shown

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
-from refrain.errors import CellError
 
 if TYPE_CHECKING:
     from refrain.cells import Cell
@@ -52,7 +49,7 @@ def show(
         str,
         typer.Argument(
             metavar="CELL",
-            help="A cell that `refrain cells` lists.",
+            help="A cell that `refrain cells` lists, or one of a file: file.py:cell.",
             show_default=False,
         ),
     ],
@@ -74,6 +71,7 @@ def show(
     Parameters, and multiply-adds of one step of one sample, are given as formulas of f
     features and u units, and as numbers for the sizes given.
     """
+    from refrain.cells.find import find_cell
     from refrain.graph.equations import text
 
     cell = find_cell(name)
@@ -93,22 +91,6 @@ def show(
         sized = cell(**dict.fromkeys(cell.sizes, units))
         kernel = kernel_for(Request(sized, features, training=True))
         print(f"\n{plan_text(kernel.plan)}", end="")
-
-
-def find_cell(name: str) -> Cell:
-    """A cell of the zoo.
-
-    Raises:
-        CellError: there is none of this name.
-    """
-    from refrain.cells import ALL
-
-    known = {cell.name: cell for cell in ALL}
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else "`refrain cells` lists all"
-        raise CellError(f"unknown cell {name!r}; {hint}")
-    return known[name]
 
 
 def _tell(cell: Cell, features: int, units: int) -> None:
