@@ -45,11 +45,12 @@ MAY_IMPORT = {
     "layers": {"graph", "cells", "runtime", "bridge"},
     "keras": {"layers"},
     "convert": {"cells", "layers"},
-    "study": {"cells", "layers", "files"},
-    "tasks": {"layers", "study"},
+    "report": {"files"},
+    "study": {"cells", "layers", "report", "files"},
+    "tasks": {"layers", "report", "study"},
     "cli": {
         *("graph", "cells", "plan", "runtime", "layers", "study", "tasks"),
-        *("stream", "export", "files"),
+        *("stream", "export", "report", "files"),
     },
 }
 # The modules beside the packages.
@@ -69,6 +70,7 @@ THIRD_PARTY = {
     "layers": {"keras"},
     "keras": {"keras"},
     "convert": {"keras", "onnx", "torch"},
+    "report": {"jinja2", "markupsafe", "matplotlib"},
     "study": {"keras", "matplotlib", "resvg_py", "rich"},
     "tasks": {"keras", "pandas", "statsmodels"},
     "cli": {"keras", "rich", "typer"},

@@ -15,6 +15,7 @@ _EXTRAS = {
     "pandas": "forecast",
     "statsmodels": "forecast",
     "matplotlib": "report",
+    "jinja2": "report",
 }
 
 
