@@ -2,10 +2,11 @@ import errno
 import os
 import stat
 
+import numpy as np
 import pytest
 
 from refrain.errors import RefrainError
-from refrain.files import make_folder, write_file
+from refrain.files import make_folder, read_arrays, write_arrays, write_file
 
 
 def test_a_file_is_replaced_whole(tmp_path):
@@ -72,3 +73,24 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
         make_folder(tmp_path / "taken")
     with pytest.raises(RefrainError, match="Not a directory; choose another one"):
         make_folder(tmp_path / "taken" / "below")
+
+
+def test_arrays_come_back_with_their_text(tmp_path, rng):
+    file = tmp_path / "kept.npz"
+    arrays = {"a b": rng.normal(size=(2, 3)), "c": np.array(4, "uint32")}
+    write_arrays(file, "größe", arrays)
+    text, found = read_arrays(file, 10_000)
+    assert text == "größe"
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
+    with pytest.raises(RefrainError, match=r"bytes; expected 100 at most"):
+        read_arrays(file, 100)
+    with pytest.raises(RefrainError, match=r"cannot read .*No such file"):
+        read_arrays(tmp_path / "none.npz", 100)
+
+
+def test_objects_are_not_loaded(tmp_path):
+    file = tmp_path / "kept.npz"
+    np.savez(file, about=np.array([{"an": "object"}], object))
+    with pytest.raises(RefrainError, match="not such a file, or a damaged one"):
+        read_arrays(file, 10_000)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import numpy as np
 
 from refrain.errors import RefrainError
 
@@ -63,6 +66,43 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file of this content, whole or not at all; see `write_file`."""
     write_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def write_arrays(path: Path, about: str, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write a text and plain arrays as one zip, whole or not at all."""
+    text = np.frombuffer(about.encode(), np.uint8)
+
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, about=text, **arrays)
+
+    write_file(path, write)
+
+
+def read_arrays(path: Path, largest: int) -> tuple[str, dict[str, np.ndarray]]:
+    """Read what `write_arrays` wrote; nothing in the file is code.
+
+    Args:
+        path: the file.
+        largest: bytes that all of it may take in memory.
+
+    Raises:
+        RefrainError: the file is missing, too large, something else or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            size = sum(member.file_size for member in file.infolist())
+        if size > largest:
+            raise RefrainError(f"{path}: {size:,} bytes; expected {largest:,} at most")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: np.asarray(file[name]) for name in file.files}
+        return arrays.pop("about").tobytes().decode(), arrays
+    except OSError as fault:
+        raise RefrainError(f"cannot read {path}: {fault.strerror or fault}") from None
+    except RefrainError:
+        raise
+    except Exception:  # of any type: whatever lies in the file
+        raise RefrainError(f"{path}: not such a file, or a damaged one") from None
 
 
 def _umask() -> int:
