@@ -46,7 +46,10 @@ MAY_IMPORT = {
     "keras": {"layers"},
     "convert": {"cells", "layers"},
     "report": {"files"},
-    "study": {"cells", "layers", "report", "files"},
+    "study": {
+        *("graph", "cells", "derive", "runtime", "bridge", "layers"),
+        *("report", "files"),
+    },
     "tasks": {"layers", "report", "study"},
     "cli": {
         *("graph", "cells", "plan", "runtime", "layers", "study", "tasks"),

@@ -12,6 +12,7 @@ import typer
 
 import refrain
 from refrain.cli.cache import cache
+from refrain.cli.check import check
 from refrain.cli.compare import compare
 from refrain.cli.explain import explain
 from refrain.cli.export import export
@@ -52,6 +53,6 @@ def main(
         print(context.get_help())
 
 
-for _command in (cells, show, compare, explain, cache, stream):
+for _command in (cells, show, check, compare, explain, cache, stream):
     app.command()(_command)
 app.add_typer(export)
