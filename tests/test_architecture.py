@@ -50,7 +50,7 @@ MAY_IMPORT = {
         *("graph", "cells", "derive", "runtime", "bridge", "layers"),
         *("report", "files"),
     },
-    "tasks": {"layers", "report", "study"},
+    "tasks": {"layers", "report", "study", "files"},
     "cli": {
         *("graph", "cells", "plan", "runtime", "layers", "study", "tasks"),
         *("stream", "export", "report", "files"),

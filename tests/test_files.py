@@ -1,6 +1,7 @@
 import errno
 import os
 import stat
+import zipfile
 
 import numpy as np
 import pytest
@@ -78,9 +79,9 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path):
 def test_arrays_come_back_with_their_text(tmp_path, rng):
     file = tmp_path / "kept.npz"
     arrays = {"a b": rng.normal(size=(2, 3)), "c": np.array(4, "uint32")}
-    write_arrays(file, "größe", arrays)
-    text, found = read_arrays(file, 10_000)
-    assert text == "größe"
+    write_arrays(file, {"größe": [1.5, None]}, arrays)
+    about, found = read_arrays(file, 10_000)
+    assert about == {"größe": [1.5, None]}
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array, strict=True)
     with pytest.raises(RefrainError, match=r"bytes; expected 100 at most"):
@@ -91,6 +92,8 @@ def test_arrays_come_back_with_their_text(tmp_path, rng):
 
 def test_objects_are_not_loaded(tmp_path):
     file = tmp_path / "kept.npz"
-    np.savez(file, about=np.array([{"an": "object"}], object))
+    write_arrays(file, "about", {"plain": np.zeros(1)})
+    with zipfile.ZipFile(file, "a") as archive, archive.open("odd.npy", "w") as odd:
+        np.save(odd, np.array([{"an": "object"}], object), allow_pickle=True)
     with pytest.raises(RefrainError, match="not such a file, or a damaged one"):
         read_arrays(file, 10_000)

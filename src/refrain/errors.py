@@ -29,6 +29,10 @@ class DataError(RefrainError):
     """A user's data cannot serve the task: missing, empty, too short, not numeric."""
 
 
+class OptionError(RefrainError):
+    """An option has a name that is not known, or a value that it cannot have."""
+
+
 class KernelError(RefrainError):
     """Native kernels were asked for and cannot run."""
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from refrain.errors import RefrainError
+
+_ABOUT = "about.json"
 
 
 def make_folder(folder: str | os.PathLike[str]) -> Path:
@@ -68,18 +72,26 @@ def write_bytes(path: Path, content: bytes) -> None:
     write_file(path, lambda temporary: temporary.write_bytes(content))
 
 
-def write_arrays(path: Path, about: str, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write a text and plain arrays as one zip, whole or not at all."""
-    text = np.frombuffer(about.encode(), np.uint8)
+def write_arrays(path: Path, about: Any, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write plain arrays and what they are about as one zip, whole or not at all.
+
+    Args:
+        path: the file.
+        about: anything that JSON holds.
+        arrays: by name.
+    """
+    text = json.dumps(about, indent=1, ensure_ascii=False)
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, about=text, **arrays)
+            np.savez(file, allow_pickle=False, **arrays)
+        with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(_ABOUT, text)
 
     write_file(path, write)
 
 
-def read_arrays(path: Path, largest: int) -> tuple[str, dict[str, np.ndarray]]:
+def read_arrays(path: Path, largest: int) -> tuple[Any, dict[str, np.ndarray]]:
     """Read what `write_arrays` wrote; nothing in the file is code.
 
     Args:
@@ -90,13 +102,16 @@ def read_arrays(path: Path, largest: int) -> tuple[str, dict[str, np.ndarray]]:
         RefrainError: the file is missing, too large, something else or damaged.
     """
     try:
-        with zipfile.ZipFile(path) as file:
-            size = sum(member.file_size for member in file.infolist())
-        if size > largest:
-            raise RefrainError(f"{path}: {size:,} bytes; expected {largest:,} at most")
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+            if size > largest:
+                raise RefrainError(
+                    f"{path}: {size:,} bytes; expected {largest:,} at most"
+                )
+            about = json.loads(archive.read(_ABOUT))
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: np.asarray(file[name]) for name in file.files}
-        return arrays.pop("about").tobytes().decode(), arrays
+            names = (name for name in file.files if name != _ABOUT)
+            return about, {name: np.asarray(file[name]) for name in names}
     except OSError as fault:
         raise RefrainError(f"cannot read {path}: {fault.strerror or fault}") from None
     except RefrainError:

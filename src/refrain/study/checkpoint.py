@@ -73,7 +73,7 @@ def save(
         "logs": state.logs,
         "seconds": state.seconds,
     }
-    write_arrays(path, json.dumps(about), arrays)
+    write_arrays(path, about, arrays)
 
 
 def load(path: Path, model: keras.Model, identity: Mapping[str, Any]) -> State:
@@ -83,9 +83,8 @@ def load(path: Path, model: keras.Model, identity: Mapping[str, Any]) -> State:
         RefrainError: the file is damaged, or of another training; the message names
             what differs.
     """
-    text, arrays = read_arrays(path, LARGEST)
+    about, arrays = read_arrays(path, LARGEST)
     try:
-        about = json.loads(text)
         if about["format"] != FORMAT:
             raise RefrainError(
                 f"{path}: expected {FORMAT}, received {about['format']!r}"
