@@ -48,12 +48,16 @@ MAY_IMPORT = {
     "report": {"files"},
     "study": {
         *("graph", "cells", "derive", "runtime", "bridge", "layers"),
-        *("report", "files"),
+        *("report", "files", "backend"),
     },
     "tasks": {"layers", "report", "study", "files"},
+    "compare": {
+        *("graph", "cells", "runtime", "layers", "stream", "study", "tasks"),
+        *("report", "files"),
+    },
     "cli": {
         *("graph", "cells", "plan", "runtime", "layers", "study", "tasks"),
-        *("stream", "export", "report", "files"),
+        *("compare", "stream", "export", "report", "files"),
     },
 }
 # The modules beside the packages.
@@ -74,8 +78,9 @@ THIRD_PARTY = {
     "keras": {"keras"},
     "convert": {"keras", "onnx", "torch"},
     "report": {"jinja2", "markupsafe", "matplotlib"},
-    "study": {"keras", "matplotlib", "resvg_py", "rich"},
+    "study": {"keras", "matplotlib", "resvg_py"},
     "tasks": {"keras", "pandas", "statsmodels"},
+    "compare": {"keras", "matplotlib"},
     "cli": {"keras", "rich", "typer"},
 }
 FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}

@@ -27,6 +27,7 @@ _NAMES = {
 }
 _MODULES = (
     "cells",
+    "compare",
     "convert",
     "errors",
     "export",

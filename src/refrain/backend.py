@@ -28,13 +28,22 @@ def choose() -> None:
         os.environ["KERAS_BACKEND"] = "jax"
 
 
-def _settled_in_file() -> bool:
+def chosen() -> str:
+    """The backend that Keras runs on, or will once it is imported."""
+    if "keras" in sys.modules:
+        return sys.modules["keras"].backend.backend()
+    return os.environ.get("KERAS_BACKEND") or _settled_in_file()
+
+
+def _settled_in_file() -> str:
+    """The backend that the user's `keras.json` names; empty where none counts."""
     home = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
     try:
         settings = json.loads((home / "keras.json").read_text())
         backend = settings["backend"]
     except (OSError, ValueError, LookupError, TypeError):
-        return False
+        return ""
     if settings == _WRITTEN_BY_KERAS or not isinstance(backend, str):
-        return False
-    return backend == "numpy" or importlib.util.find_spec(backend) is not None
+        return ""
+    installed = backend == "numpy" or importlib.util.find_spec(backend) is not None
+    return backend if installed else ""

@@ -11,7 +11,17 @@ from tests.tasks.series import write_csv
 # Keras's own, when it reads a variable on JAX with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
 
-QUICK = ("--epochs", 2, "--units", 4, "--seed", 3)
+QUICK = ("--epochs", 2, "--units", 4, "--seed", 3, "--seeds", 1, "--jobs", 1)
+
+
+OWN = """
+from refrain import cell
+from refrain.functions import tanh
+
+@cell(state="h")
+def leaky(x, h_prev, W, U, b):
+    return 0.5 * h_prev + 0.5 * tanh(x @ W + h_prev @ U + b)
+"""
 
 
 def monthly(folder, points=120, gaps=()):
@@ -49,14 +59,17 @@ def record(twice):
     return json.loads((twice[0][-1] / "comparison.json").read_text(encoding="utf-8"))
 
 
+PARTS = ("cost", "seed-3")
+
+
 def rows(out):
-    """Lines of the table: error figures by name."""
+    """Lines of both tables: figures by name."""
     names = ("naive", "seasonal naive", "simple RNN", "LSTM", "GRU", "BiLSTM")
-    found = {}
+    found: dict[str, list[str]] = {}
     for line in out.splitlines():
         for name in names:
             if line.startswith(f" {name}  "):
-                found[name] = line[len(name) + 1 :].split()
+                found.setdefault(name, []).extend(line[len(name) + 1 :].split())
     return found
 
 
@@ -79,13 +92,16 @@ def test_what_is_compared_is_said_first(twice):
 
 def test_progress_goes_to_standard_error(twice):
     _, out, err, _ = twice[0]
-    assert "trained, 2 epochs" in err
-    assert "epochs " not in out.split("forecast ")[0]
+    assert "1 trained" in err
+    assert "epoch" not in out.split("network ")[0]
 
 
 def test_the_picture_is_one(twice):
     folder = twice[0][-1]
-    assert sorted(os.listdir(folder)) == ["comparison.json", "comparison.png"]
+    files = ["comparison.json", "comparison.png", "runs"]
+    assert sorted(os.listdir(folder)) == files
+    runs = [f"{cell}-{part}.json" for cell in ("gru", "rnn") for part in PARTS]
+    assert sorted(os.listdir(folder / "runs")) == runs
     data = (folder / "comparison.png").read_bytes()
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     pixels = matplotlib.image.imread(folder / "comparison.png")
@@ -97,17 +113,20 @@ def test_json_holds_all_figures_of_the_table_and_more(twice, record):
     table = rows(twice[0][1])
     for entry in record["entries"]:
         shown = table[entry["name"]]
-        for figure, error in zip(shown, entry["errors"].values(), strict=False):
-            assert float(figure) == pytest.approx(error, rel=1e-3)
+        (run,) = entry["runs"] or [{"scores": entry["fixed"]}]
+        for metric, figure in zip(record["metrics"], shown, strict=False):
+            score = run["scores"][metric["name"]]
+            assert float(figure) == pytest.approx(score, rel=1e-3)
         network = entry["network"]
         if network:
-            assert shown[4:6] == ["2", f"{network['parameters']:,}"]
-            assert len(network["training"]["validation_loss"]) == 2
+            assert shown[4] == "2"
+            assert f"{network['parameters']:,}" in shown[5:]
+            assert len(run["training"]["validation_loss"]) == 2
             assert network["path"]
     assert record["facts"]["budget"]["seed"] == 3
+    assert record["facts"]["seeds"] == [3]
     assert record["facts"]["split"]["test"]["windows"] > 0
-    forecasts = record["traces"]["forecasts"]
-    assert set(forecasts) == {"naive", "seasonal", "rnn", "gru"}
+    assert record["command"].startswith("refrain compare /")
 
 
 def test_json_holds_the_versions_that_figures_depend_on(record):
@@ -123,13 +142,13 @@ def test_the_same_seed_gives_the_same_errors_in_another_process(twice, record):
     assert code == 0, err
     other = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     for one, two in zip(record["entries"], other["entries"], strict=True):
-        assert one["errors"] == two["errors"]
-        if one["network"]:
+        assert one["fixed"] == two["fixed"]
+        for run, again in zip(one["runs"], two["runs"], strict=True):
+            assert run["scores"] == again["scores"]
+            assert run["shown"] == again["shown"]
             for name in ("loss", "validation_loss"):
-                assert (
-                    one["network"]["training"][name] == two["network"]["training"][name]
-                )
-    assert record["traces"] == other["traces"]
+                assert run["training"][name] == again["training"][name]
+    assert record["exhibit"] == other["exhibit"]
 
 
 def test_gaps_are_told_and_written_down(refrain, tmp_path):
@@ -148,6 +167,20 @@ def test_gaps_are_told_and_written_down(refrain, tmp_path):
     assert math.isfinite(facts["mase_scale"])
 
 
+def test_a_cell_of_ones_own_races_beside_the_others(refrain, tmp_path):
+    file = tmp_path / "my_cells.py"
+    file.write_text(OWN)
+    data = monthly(tmp_path)
+    own = ("--cells", "rnn", "--cell", f"{file}:leaky")
+    ended = refrain("compare", data, "-q", "-o", tmp_path, *own, *QUICK)
+    assert ended.code == 0, ended.err
+    text = (tmp_path / "comparison.json").read_text(encoding="utf-8")
+    leaky = json.loads(text)["entries"][-1]
+    assert leaky["name"] == "leaky"
+    assert len(leaky["runs"]) == 1
+    assert "native kernels from the equations of leaky" in leaky["network"]["path"]
+
+
 def test_quiet_prints_the_table_alone_and_whole(refrain, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "30")
     file = monthly(tmp_path)
@@ -155,9 +188,14 @@ def test_quiet_prints_the_table_alone_and_whole(refrain, tmp_path, monkeypatch):
     assert ended.code == 0
     assert not ended.err
     lines = [line for line in ended.out.splitlines() if line.strip(" ─")]
-    assert len(lines) == 4
-    assert lines[0].split()[0] == "forecast"
-    assert lines[0].split()[-1] == "µs/step"
+    assert len(lines) == 6
+    assert lines[0].split() == [
+        "network",
+        "MASE",
+        *["MAE", "RMSE", "train", "s", "epochs"],
+        "steps/s",
+    ]
+    assert lines[4].split()[-2:] == ["rate", "/s"]
 
 
 NUMBERS = "\n".join(str(k % 7 + k / 50) for k in range(100))
@@ -191,6 +229,7 @@ MISTAKES = {
         "50 of 52 values are missing; expected at least half",
     ),
     "constant": ("v\n" + "3.5\n" * 80, [], "'v' is constant: every value is 3.5"),
+    "no cells": (f"v\n{NUMBERS}", ["--cell", "gone.py:mine"], "gone.py: no such file"),
     "unknown cell": (f"v\n{NUMBERS}", ["--cells", "lstn"], "unknown cell 'lstn'"),
     "long window": (f"v\n{NUMBERS}", ["--window", "90"], "lower --window"),
     "long season": (f"v\n{NUMBERS}", ["--season", "90"], "lower --season"),

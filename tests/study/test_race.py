@@ -10,7 +10,9 @@ import pytest
 
 from refrain import layers
 from refrain.errors import RefrainError
-from refrain.study.race import Arrays, Budget, predict, step_time_us, train
+from refrain.study.batches import Arrays
+from refrain.study.race import predict, train
+from refrain.study.training import Budget
 
 # Keras's own, when it reads a variable on JAX with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
@@ -88,8 +90,8 @@ def test_diverging_training_is_an_error():
 
 def test_a_backend_without_gradients_is_refused():
     code = (
-        "from refrain.study.race import Budget, train\n"
-        "try:\n    train(None, None, Budget())\n"
+        "from refrain.study.race import train\n"
+        "try:\n    train(None, None, None)\n"
         "except Exception as error:\n    print(type(error).__name__, error)"
     )
     done = subprocess.run(
@@ -100,8 +102,3 @@ def test_a_backend_without_gradients_is_refused():
         check=True,
     )
     assert done.stdout.startswith("RefrainError Keras's NumPy backend cannot train")
-
-
-def test_the_time_of_a_step_is_that_of_a_window_divided_by_its_steps(trained):
-    model, _ = trained
-    assert 0 < step_time_us(model, arrays().x[:1]) < 1e6

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from refrain.errors import DataError
-
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from refrain.study.record import Comparison
-    from refrain.tasks.series import Series
-    from refrain.tasks.windows import Frame
+    from refrain.compare.record import Comparison
 
 PICTURE, FIGURES = "comparison.png", "comparison.json"
+USUAL = "rnn,lstm,gru,bilstm"
 
 
 def compare(
@@ -68,7 +68,15 @@ def compare(
     ] = None,
     cells: Annotated[
         str, typer.Option(metavar="NAMES", help="Networks, separated by commas.")
-    ] = "rnn,lstm,gru,bilstm",
+    ] = USUAL,
+    cell: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE.PY:CELL",
+            help="A cell of one's own beside them; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
     units: Annotated[
         int, typer.Option(metavar="N", min=1, help="Units of each layer.")
     ] = 32,
@@ -84,20 +92,33 @@ def compare(
             metavar="N", min=0, help="Training windows used, at most; 0: all."
         ),
     ] = 2000,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Trainings of each network.")
+    ] = 3,
     seed: Annotated[
         int,
         typer.Option(
-            metavar="N", min=0, max=2**32 - 1, help="The same seed, the same figures."
+            metavar="N",
+            min=0,
+            max=2**31,
+            help="The first seed; the same seeds, the same errors.",
         ),
     ] = 0,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Trainings beside each other. [default: one a core, as memory allows]",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", metavar="FOLDER", help="Where picture and JSON go."
-        ),
+        typer.Option("--output", "-o", metavar="FOLDER", help="Where the results go."),
     ] = Path("compare"),
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print the table alone.")
+        bool, typer.Option("--quiet", "-q", help="Print the tables alone.")
     ] = False,
 ) -> None:
     """Train recurrent networks on a series and compare them with naive forecasts.
@@ -109,78 +130,65 @@ def compare(
     # Mistakes are told before Keras is imported, which takes seconds.
     from rich.console import Console
 
+    from refrain.cli.display import RaceDisplay
+    from refrain.compare.race import Race
+    from refrain.compare.recipe import Recipe
     from refrain.files import make_folder
-    from refrain.study.candidates import find_candidates
-    from refrain.tasks.series import bundled_series, read_series
-    from refrain.tasks.windows import frame
+    from refrain.study.training import Budget
 
-    if file is None and (target or time):
-        raise DataError("--target and --time choose columns of a FILE; none was given")
-    candidates = find_candidates(cells)
-    series = read_series(file, target, time) if file else bundled_series()
-    cut = frame(series, season, horizon, window)
+    recipe = Recipe(
+        task="forecast",
+        options={
+            "file": None if file is None else str(file),
+            "target": target,
+            "time": time,
+            "season": season,
+            "horizon": horizon,
+            "window": window,
+            "max_windows": max_windows,
+        },
+        cells=(*cells.split(","), *(cell or ())),
+        seeds=seeds,
+        units=units,
+        budget=Budget(epochs=epochs, seed=seed),
+    )
+    display = RaceDisplay(recipe.candidates(), seeds, epochs, quiet)
+    race = Race(recipe, output, display.report)
     folder = make_folder(output)
     out = Console(highlight=False)
     if not quiet:
-        _introduce(out, series, cut)
-
-    from refrain.cli.display import RaceDisplay
-    from refrain.study.race import Budget
-    from refrain.tasks.forecast import Setup, compare_forecasts
-
-    setup = Setup(units, max_windows, Budget(epochs=epochs, seed=seed))
-    with RaceDisplay(candidates, epochs, quiet) as display:
-        comparison = compare_forecasts(series, cut, candidates, setup, display.report)
-    _write(out, comparison, folder, quiet)
+        _lines(out, race.contest.title, race.contest.about)
+    with display:
+        race.go(jobs)
+    command = shlex.join(["refrain", *sys.argv[1:]])
+    _write(out, race.comparison(command), folder, quiet)
 
 
-def _introduce(out: Console, series: Series, cut: Frame) -> None:
-    """Say what will be compared, before it takes its time."""
-    out.print(f"{series.name}, {series.source}", style="bold", markup=False)
-    span = "taken as one step apart"
-    if series.times is not None:
-        first, last = (str(series.times[k])[:16] for k in (0, -1))
-        span = f"one every {series.step}, {first} to {last}"
-    none = cut.season == 1 and cut.season_from != "given"
-    season = "" if none else f"{cut.season}: "
-    validation = cut.validation_end - cut.train_end
-    test = cut.points - cut.validation_end
-    lines = (
-        f"{len(series):,} points, {span}",
-        f"training {cut.train_end:,}, validation {validation:,}, test {test:,} points",
-        f"forecasts of {cut.horizon} steps from windows of {cut.window}",
-        f"season {season}{cut.season_from}",
-        *series.notes,
-    )
+def _lines(out: Console, title: str, lines: Iterable[str]) -> None:
+    if title:
+        out.print(title, style="bold", markup=False)
     for line in lines:
         out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
 def _write(out: Console, comparison: Comparison, folder: Path, quiet: bool) -> None:
-    """Print the table; write picture and figures."""
-    from refrain.study.picture import write_picture
-    from refrain.study.record import write_json
-    from refrain.study.table import make_table, table_width
+    """Print the tables; write picture and figures."""
+    from refrain.cli.tables import make_table, table_width
+    from refrain.compare.picture import write_picture
+    from refrain.compare.record import write_json
+    from refrain.compare.table import costs, quality
 
-    table = make_table(comparison)
-    # A narrow terminal, or a pipe, gets long lines and not shortened figures.
-    out.width = max(out.width, table_width(table))
-    out.print(table)
+    for figures in (quality(comparison), costs(comparison)):
+        table = make_table(figures)
+        # A narrow terminal, or a pipe, gets long lines and not shortened figures.
+        out.width = max(out.width, table_width(table))
+        out.print(table)
+        if not quiet:
+            _lines(out, "", figures.notes)
+    for entry in comparison.entries:
+        _lines(out, "", (f"{entry.name}: failed: {fault}" for fault in entry.faults))
     write_picture(comparison, folder / PICTURE)
     write_json(comparison, folder / FIGURES)
-    if quiet:
-        return
-    facts = comparison.facts
-    windows = facts["split"]["test"]["windows"]
-    window, horizon = facts["window"], facts["horizon"]
-    scale = "seasonal naive" if facts["season"] > 1 else "naive"
-    lines = (
-        f"Errors: {windows:,} test windows, {horizon} steps each",
-        f"MASE: MAE / mean error of the {scale} forecast on the training part",
-        "train s: wall time, compiling included; gates: sigmoid gates of the cell",
-        f"µs/step: one window through the model, batch 1, / its {window} steps",
-        *comparison.notes,
-        f"Written: {folder / PICTURE}, {folder / FIGURES}",
-    )
-    for line in lines:
-        out.print(f"  {line}", markup=False, soft_wrap=True)
+    if not quiet:
+        written = f"Written: {folder / PICTURE}, {folder / FIGURES}"
+        _lines(out, "", (*comparison.notes, written))

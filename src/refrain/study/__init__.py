@@ -1,4 +1,4 @@
-"""Compares cells by measurement: the race, its record, the table and the picture.
+"""Trains and measures networks, and checks cells.
 
 Knows no task: `refrain.tasks` brings the data and says what an error is.
 """

@@ -7,6 +7,7 @@ from typing import Any
 
 from refrain import cells
 from refrain.cells import Cell
+from refrain.cells.find import find_cell
 from refrain.errors import CellError
 
 
@@ -60,24 +61,41 @@ CANDIDATES = {
 }
 _ZOO = {cell.name: Candidate(cell.name, cell.name, cell, "RNN") for cell in cells.ALL}
 _KNOWN = {**_ZOO, **CANDIDATES}
-_EXPECTED = f"{', '.join(CANDIDATES)}, or cells that `refrain cells` lists"
+_EXPECTED = (
+    f"{', '.join(CANDIDATES)}, cells that `refrain cells` lists, or file.py:cell"
+)
 
 
 def find_candidates(names: str) -> tuple[Candidate, ...]:
     """Candidates from their keys, separated by commas.
 
+    A key that names a Python file, `my_cells.py:leaky_unit`, is a cell of that file,
+    which is run.
+
     Raises:
         CellError: an unknown key, the same one twice, or none.
     """
-    keys = [name.strip().lower() for name in names.split(",") if name.strip()]
-    for key in keys:
-        if key not in _KNOWN:
-            raise CellError(
-                f"unknown cell {key!r}; expected one or more of "
-                f"{_EXPECTED}, separated by commas"
-            )
-        if keys.count(key) > 1:
-            raise CellError(f"the cell {key!r} is named twice; name each once")
+    keys = [name.strip() for name in names.split(",") if name.strip()]
     if not keys:
         raise CellError(f"no cell named; expected one or more of {_EXPECTED}")
-    return tuple(_KNOWN[key] for key in keys)
+    found = [_find(key) for key in keys]
+    for k, candidate in enumerate(found):
+        if candidate.key in (other.key for other in found[:k]):
+            raise CellError(
+                f"the cell {candidate.key!r} is named twice; name each once"
+            )
+    return tuple(found)
+
+
+def _find(key: str) -> Candidate:
+    if ".py:" in key or key.endswith(".py"):
+        cell = find_cell(key)
+        name = key.rpartition(":")[2]
+        # A cell of one's own may bear the name of one that is raced against it.
+        return Candidate(f"own {name}" if name in _KNOWN else name, name, cell, "RNN")
+    if key.lower() not in _KNOWN:
+        raise CellError(
+            f"unknown cell {key!r}; expected one or more of {_EXPECTED}, "
+            "separated by commas"
+        )
+    return _KNOWN[key.lower()]

@@ -1,4 +1,4 @@
-"""Trains networks under one budget and measures what each of them took.
+"""Trains networks under one budget.
 
 Every network gets the same arrays, the same number of epochs at most, the same batch
 size, optimiser and seed. A training that was cut off goes on exactly where it stood.
@@ -22,30 +22,8 @@ from refrain.errors import RefrainError
 from refrain.study import checkpoint as checkpoints
 from refrain.study.batches import Arrays, Batches
 from refrain.study.checkpoint import State
-from refrain.study.record import Training
+from refrain.study.training import Budget, Training
 from refrain.study.versions import versions
-
-TIMED_RUNS = 40
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What every network may use.
-
-    Attributes:
-        epochs: passes over the training windows, at most.
-        patience: epochs without a better validation loss after which training stops;
-            the best epoch's weights are kept.
-        batch_size: windows a step of the optimiser.
-        learning_rate: of Adam; gradients are clipped to norm 1.
-        seed: of weights and of the order of windows.
-    """
-
-    epochs: int = 100
-    patience: int = 10
-    batch_size: int = 32
-    learning_rate: float = 3e-3
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -221,19 +199,3 @@ def _identity(
 def predict(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """The model's outputs for many windows, without a display."""
     return model.predict(x, batch_size=256, verbose=0)  # pyright: ignore[reportArgumentType]
-
-
-def step_time_us(model: keras.Model, window: np.ndarray) -> float:
-    """Time of one step in microseconds, for one sequence at a time.
-
-    Median of `TIMED_RUNS` calls of `predict_on_batch` on one window
-    `(1, timesteps, channels)`, Keras's own cost of a call included, divided by
-    the number of timesteps.
-    """
-    taken = []
-    for _ in range(TIMED_RUNS + 3):
-        start = time.perf_counter()
-        model.predict_on_batch(window)
-        taken.append(time.perf_counter() - start)
-    # The first calls compile and warm up.
-    return 1e6 * statistics.median(taken[3:]) / window.shape[1]

@@ -7,21 +7,19 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-import keras
-
 import refrain
+from refrain.backend import chosen
 
 
 def versions(*packages: str) -> dict[str, str]:
     """Versions of Python, refrain and all it stands on, and `packages`; the machine."""
-    backend = keras.backend.backend()
+    backend = chosen()
     found = {
         "python": platform.python_version(),
         "refrain": refrain.__version__,
-        "keras": keras.__version__,
         "backend": backend,
     }
-    for package in (backend, "llvmlite", *packages):
+    for package in ("keras", backend, "llvmlite", *packages):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
