@@ -84,6 +84,13 @@ def test_a_cell_is_shown_with_its_formulas(refrain):
     assert "multiply-adds: 4·(f·u + u²) = 160\n" in shown
 
 
+def test_memory_is_told(refrain):
+    shown = refrain("show", "lstm", "--features", 3, "--units", 5).out
+    assert "  weights: 4·(f·u + u² + u) numbers = 720 bytes\n" in shown
+    assert "  states: 2·u numbers a sample = 40 bytes\n" in shown
+    assert "  tape of training: 7·u numbers a sample and step = 140 bytes\n" in shown
+
+
 def test_the_equations_alone_as_latex(refrain):
     assert refrain("show", "gru", "--latex").out == cells.gru.latex()
 

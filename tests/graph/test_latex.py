@@ -49,3 +49,9 @@ def test_a_notebook_shows_the_picture_and_the_equations():
     assert picture.strip() == cells.lstm.diagram().strip()
     assert "&" not in equations.replace("&amp;", "")
     assert html.unescape(equations) == f"\n{cells.lstm.latex()}$$"
+
+
+def test_a_console_shows_the_equations_as_text():
+    shown = cells.mgu._repr_mimebundle_()
+    assert set(shown) == {"text/html", "text/plain"}
+    assert shown["text/plain"].startswith("<cell mgu>\nf = sigmoid(x @ W.f + ")

@@ -6,9 +6,10 @@ import pytest
 
 from refrain import cells
 from refrain.cells import cell, scalar
+from refrain.emit.llvm.vectors import Target
 from refrain.functions import sigmoid
 from refrain.plan.show import show
-from refrain.runtime.driver import Request, kernel_for
+from refrain.runtime.driver import Request, _plan, kernel_for, tape_shapes
 from refrain.runtime.report import describe, measure, multiply_adds, programs_of
 
 PROGRAMS = ["forward", "backward", "gathering"]
@@ -96,3 +97,14 @@ def test_description_tells_linear_cells_and_compiled_ones(tmp_path, monkeypatch)
     assert "\n  compiled in " in text
     assert "\n  linear in its states, unit by unit\n" in text
     assert "linear" not in describe(kernel_of(cells.lstm(23), 3))
+
+
+@pytest.mark.parametrize("make", cells.ALL, ids=repr)
+def test_the_tape_that_is_told_is_that_of_the_kernel(make):
+    request = Request(make(**dict.fromkeys(make.sizes, 32)), 3, training=True)
+    shapes, target = tape_shapes(request), Target.host("float32")
+    _, plan = _plan(request, target)
+    (width,) = (b.width for b in plan.forward.outputs if b.name == "tape")
+    told = sum(32 ** len(shape) for shape in shapes)
+    padding = target.width * (1 + shapes.count(()))
+    assert told <= width <= told + padding

@@ -28,6 +28,11 @@ def parameters(cell: Cell) -> Counts:
     return found
 
 
+def states(cell: Cell) -> Counts:
+    """Shapes of the states: what one sample carries from step to step."""
+    return Counter((size,) for size in cell.states.values())
+
+
 def products(graph: Graph) -> Counts:
     """Shapes of the matrices of one step's products, a multiply-add an entry."""
     return Counter(n.inputs[1].shape for n in graph.nodes() if n.op in PRODUCTS)

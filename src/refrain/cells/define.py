@@ -17,6 +17,7 @@ from refrain.cells.declare import check_step, options_of, states_of, weights_of
 from refrain.cells.weights import BIAS, Variable, Weight, vector
 from refrain.errors import CellError, CellShapeError
 from refrain.graph.diagram.svg import diagram
+from refrain.graph.equations import text
 from refrain.graph.functions import ACTIVATIONS
 from refrain.graph.graph import Graph
 from refrain.graph.latex import latex
@@ -126,8 +127,13 @@ class Cell:
         """The equations as LaTeX, with the letters of the source."""
         return latex(self.graph(**options))
 
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """What a notebook shows, and a console that knows no pictures."""
+        plain = f"{self!r}\n{text(self.graph())}"
+        return {"text/html": self._repr_html_(), "text/plain": plain}
+
     def _repr_html_(self) -> str:
-        """What a notebook shows: the picture and the equations."""
+        """The picture and the equations."""
         return f"{self.diagram()}\n$$\n{html.escape(self.latex(), quote=False)}$$"
 
     def _trace(self, options: dict[str, Any]) -> Graph:

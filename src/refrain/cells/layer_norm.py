@@ -12,12 +12,15 @@ LSTM_GATES = ("i", "f", "g", "o")
 GRU_GATES = ("z", "r", "n")
 
 
-def normalised(*parts: Node, epsilon: float = 1e-5) -> list[Node]:
-    """The parts of one vector, all of it brought to mean 0 and variance 1."""
-    centre = reduce(operator.add, [mean(p) for p in parts]) / len(parts)
-    centred = [p - centre for p in parts]
-    variance = reduce(operator.add, [mean(p * p) for p in centred]) / len(parts)
-    return [p / sqrt(variance + epsilon) for p in centred]
+def centre(*parts: Node) -> Node:
+    """Mean of one vector that comes in parts."""
+    return reduce(operator.add, [mean(p) for p in parts]) / len(parts)
+
+
+def spread(*centred: Node, epsilon: float = 1e-5) -> Node:
+    """Standard deviation of one vector in parts whose mean is 0."""
+    variance = reduce(operator.add, [mean(p * p) for p in centred]) / len(centred)
+    return sqrt(variance + epsilon)
 
 
 @cell(
@@ -39,12 +42,18 @@ def layer_norm_lstm(x, h_prev, c_prev, W, U, b, k_x, k_h, k_c, b_c):
     keep the normalised cell. Three biases of the paper that are added up are one here.
     The forget gate's bias starts at 1, as in `lstm`; the paper's at 0.
     """
-    xi, xf, xg, xo = normalised(x @ W.i, x @ W.f, x @ W.g, x @ W.o)
-    hi, hf, hg, ho = normalised(h_prev @ U.i, h_prev @ U.f, h_prev @ U.g, h_prev @ U.o)
-    i = sigmoid(k_x.i * xi + k_h.i * hi + b.i)
-    f = sigmoid(k_x.f * xf + k_h.f * hf + b.f)
-    g = tanh(k_x.g * xg + k_h.g * hg + b.g)
-    o = sigmoid(k_x.o * xo + k_h.o * ho + b.o)
+    m_x = centre(x @ W.i, x @ W.f, x @ W.g, x @ W.o)
+    x_i, x_f = x @ W.i - m_x, x @ W.f - m_x
+    x_g, x_o = x @ W.g - m_x, x @ W.o - m_x
+    s_x = spread(x_i, x_f, x_g, x_o)
+    m_h = centre(h_prev @ U.i, h_prev @ U.f, h_prev @ U.g, h_prev @ U.o)
+    h_i, h_f = h_prev @ U.i - m_h, h_prev @ U.f - m_h
+    h_g, h_o = h_prev @ U.g - m_h, h_prev @ U.o - m_h
+    s_h = spread(h_i, h_f, h_g, h_o)
+    i = sigmoid(k_x.i * (x_i / s_x) + k_h.i * (h_i / s_h) + b.i)
+    f = sigmoid(k_x.f * (x_f / s_x) + k_h.f * (h_f / s_h) + b.f)
+    g = tanh(k_x.g * (x_g / s_x) + k_h.g * (h_g / s_h) + b.g)
+    o = sigmoid(k_x.o * (x_o / s_x) + k_h.o * (h_o / s_h) + b.o)
     c = f * c_prev + i * g
     h = o * tanh(layer_norm(c, k_c, b_c))
     return h, c
@@ -65,10 +74,14 @@ def layer_norm_gru(x, h_prev, W, U, b, k_x, k_h, b_u):
     acts after the recurrent product. Trap: z lets the new in, as in the paper, where in
     `gru` and in the authors' code it keeps the old. b_u is the bias inside the reset.
     """
-    xz, xr = normalised(x @ W.z, x @ W.r)
-    hz, hr = normalised(h_prev @ U.z, h_prev @ U.r)
-    z = sigmoid(k_x.z * xz + k_h.z * hz + b.z)
-    r = sigmoid(k_x.r * xr + k_h.r * hr + b.r)
+    m_x = centre(x @ W.z, x @ W.r)
+    x_z, x_r = x @ W.z - m_x, x @ W.r - m_x
+    s_x = spread(x_z, x_r)
+    m_h = centre(h_prev @ U.z, h_prev @ U.r)
+    h_z, h_r = h_prev @ U.z - m_h, h_prev @ U.r - m_h
+    s_h = spread(h_z, h_r)
+    z = sigmoid(k_x.z * (x_z / s_x) + k_h.z * (h_z / s_h) + b.z)
+    r = sigmoid(k_x.r * (x_r / s_x) + k_h.r * (h_r / s_h) + b.r)
     recurrent = layer_norm(h_prev @ U.n, k_h.n, b_u)
     n = tanh(layer_norm(x @ W.n, k_x.n, b.n) + r * recurrent)
     h = (1 - z) * h_prev + z * n

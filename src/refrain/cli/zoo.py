@@ -11,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from refrain.cells import Cell
+    from refrain.cells.cost import Counts
 
 Features = Annotated[int, typer.Option(metavar="N", min=1, help="Size of the input.")]
 Units = Annotated[
@@ -94,7 +95,7 @@ def show(
 
 
 def _tell(cell: Cell, features: int, units: int) -> None:
-    from refrain.cells.cost import formula, parameters, products
+    from refrain.cells.cost import formula, number, parameters, products
 
     facts = _facts(cell, features, units)
     facts["states"] = ", ".join(f"{s} ({size})" for s, size in cell.states.items())
@@ -107,7 +108,28 @@ def _tell(cell: Cell, features: int, units: int) -> None:
         if key in formulas:
             value = f"{formulas[key]} = {value}"
         print(f"{key.replace('_', '-')}: {value}")
+    sizes = {"features": features, **dict.fromkeys(cell.sizes, units)}
+    print("memory in float32:")
+    for name, (counts, of) in _memory(cell, features, units).items():
+        size = _shown(4 * number(counts, sizes))
+        print(f"  {name}: {formula(counts)} numbers{of} = {size} bytes")
     print(f"for f = {features} features, u = {units} units")
+
+
+def _memory(cell: Cell, features: int, units: int) -> dict[str, tuple[Counts, str]]:
+    """What has to be kept, and of what there is one."""
+    from collections import Counter
+
+    from refrain.cells.cost import parameters, states
+    from refrain.runtime.driver import Request, tape_shapes
+
+    sized = cell(**dict.fromkeys(cell.sizes, units))
+    tape = Counter(tape_shapes(Request(sized, features, training=True)))
+    return {
+        "weights": (parameters(cell), ""),
+        "states": (states(cell), " a sample"),
+        "tape of training": (tape, " a sample and step"),
+    }
 
 
 def _facts(cell: Cell, features: int, units: int) -> dict[str, Any]:

@@ -86,8 +86,7 @@ def make_plan(task: Task) -> Plan:
     new = {s: task.graph.results[s] for s in task.states}
     saved: list[Node] = []
     if task.gradient is not None:
-        known = [*task.graph.leaves.values(), *new.values()]
-        saved = choose_saved(task.graph, task.gradient, known)
+        saved = choose_saved(task.graph, task.gradient, task.states)
     kept = list(dict.fromkeys([*old.values(), *saved]))
     tape, width = slots(kept, task.sizes, task.machine, "tape")
     kind = CARRY if task.gradient is None else HISTORY

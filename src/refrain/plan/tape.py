@@ -23,14 +23,17 @@ CHEAP = {
 
 
 def choose_saved(
-    forward: Graph, backward: Graph, known: Collection[Node]
+    forward: Graph, backward: Graph, states: Collection[str]
 ) -> list[Node]:
     """Forward values to be saved, in the order in which they are computed.
+
+    Leaves and states, old and new, are not among them: the backward pass finds them
+    anyhow.
 
     Args:
         forward: one step.
         backward: its gradient, on the same nodes.
-        known: forward nodes that the backward pass finds anyhow: leaves, states.
+        states: names of the states.
     """
     own = set(forward.nodes())
     gradient = [n for n in backward.nodes() if n not in own]
@@ -39,7 +42,7 @@ def choose_saved(
     read = {i for n in gradient if n.op is not OPS["outer"] for i in n.inputs}
     read |= streamed | {outer.right for outer in outers}
     read = {number for node in read for number in _numbers_behind(node)}
-    found = set(known)
+    found = {*forward.leaves.values(), *(forward.results[s] for s in states)}
     saved: list[Node] = []
     for node in forward.nodes():
         if node in found:

@@ -32,11 +32,13 @@ from refrain.errors import KernelError
 from refrain.graph.changes import Changes, changed
 from refrain.graph.graph import Graph
 from refrain.graph.linear import linear_levels
+from refrain.graph.node import Shape
 from refrain.plan.layout import Machine
 from refrain.plan.passes import Plan, Task, make_plan, without
 from refrain.plan.program import SEQUENCE, Buffer, Gathering, Part, Program
 from refrain.plan.show import show
 from refrain.plan.sizes import fold_sizes
+from refrain.plan.tape import choose_saved
 from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
 from refrain.runtime.locks import Lock
@@ -182,12 +184,7 @@ def _plan(request: Request, target: Target) -> tuple[Task, Plan]:
     graph, states = step_graph(request)
     sequence = request.sequence or request.every_state
     sizes = {**request.sized.sizes, "features": request.features}
-    gradient = None
-    if request.training:
-        gradient = fold_sizes(reverse(graph), sizes)
-        if not sequence:
-            gradient = without(gradient, "grad_output")
-        gradient = simplify(gradient)
+    gradient = _gradient(request, graph) if request.training else None
     variables = request.variables(graph)
     task = Task(
         graph,
@@ -201,6 +198,21 @@ def _plan(request: Request, target: Target) -> tuple[Task, Plan]:
         Machine(target.width, target.registers, request.rows),
     )
     return task, make_plan(task)
+
+
+def _gradient(request: Request, graph: Graph) -> Graph:
+    sizes = {**request.sized.sizes, "features": request.features}
+    gradient = fold_sizes(reverse(graph), sizes)
+    if not (request.sequence or request.every_state):
+        gradient = without(gradient, "grad_output")
+    return simplify(gradient)
+
+
+def tape_shapes(request: Request) -> list[Shape]:
+    """What training keeps of each step for the gradient: states, and saved values."""
+    graph, states = step_graph(request)
+    saved = choose_saved(graph, _gradient(request, graph), states)
+    return [n.shape for n in (*(graph.leaves[f"{s}_prev"] for s in states), *saved)]
 
 
 def parts_of(variables: tuple[Variable, ...]) -> dict[str, Part]:
