@@ -271,7 +271,7 @@ primitive(
 primitive(
     "broadcast",
     _repeated,
-    lambda x, like: np.broadcast_to(x, (len(x), like.shape[-1])),
+    lambda x, like: np.broadcast_to(x, (*x.shape[:-1], like.shape[-1])),
     lambda y, g: (op("sum", g), None),
 )
 
