@@ -56,13 +56,7 @@ def test_last_output_leaves_at_every_step(rng):
         np.testing.assert_allclose(steps[t - 1], expected, atol=1e-6)
 
 
-def branched():
-    x = L.Input((None, 3))
-    return keras.Model(x, L.Concatenate()([ours.LSTM(2)(x), ours.GRU(2)(x)]))
-
-
 REFUSED = {
-    "branches": (branched, "expected one layer after the other"),
     "words": (
         lambda: keras.Sequential([L.Input((None,)), L.Embedding(5, 2), ours.LSTM(2)]),
         "expected frames of numbers as input",
@@ -71,15 +65,11 @@ REFUSED = {
         lambda: keras.Sequential([L.Input((None, 3)), ours.Bidirectional(ours.GRU(2))]),
         "has no form as a step: it reads the sequence from its end",
     ),
-    "norm": (
-        lambda: keras.Sequential([L.Input((None, 3)), L.LayerNormalization(name="n")]),
-        r"the layer n \(LayerNormalization\) .* no rule for this class as a step",
-    ),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_chain_is_refused(name, tmp_path):
+def test_what_is_no_step_is_refused(name, tmp_path):
     make, message = REFUSED[name]
     with pytest.raises(ExportError, match=message):
         refrain.export.native(make(), tmp_path / "net.o")

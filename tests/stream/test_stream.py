@@ -198,6 +198,18 @@ def test_a_number_outside_the_vocabulary_is_refused(word, rng):
         refrain.stream.open(words(rng)).step(word)
 
 
+def test_padding_is_no_word(rng, tmp_path):
+    made = [L.Input((None,)), L.Embedding(20, 4, mask_zero=True), ours.GRU(6)]
+    model = randomised(keras.Sequential(made), rng)
+    refrain.stream.open(model).save(tmp_path / "net.step")
+    stream = refrain.stream.load(tmp_path / "net.step")
+    with pytest.raises(StreamError, match="from 1 to 19, received 0; 0 is padding"):
+        stream.step(0)
+    x = np.array([[3, 1, 7]])
+    expected = model.predict(x, verbose=0)[0]
+    np.testing.assert_allclose(stream.run(x[0])[-1], expected, atol=1e-6)
+
+
 def test_a_network_that_reads_from_the_end_is_refused():
     model = keras.Sequential([L.Input((None, 3)), ours.Bidirectional(ours.LSTM(2))])
     with pytest.raises(StreamError, match="reads the sequence from its end"):

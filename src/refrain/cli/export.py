@@ -98,10 +98,10 @@ def native(
         ),
     ] = "inside",
 ) -> None:
-    """Write native code with a C header: one step of a chain of layers.
+    """Write native code with a C header: one step of a network.
 
     The code allocates nothing and calls nothing. The model may have recurrent layers,
-    Dense and Activation.
+    Dense, activations, normalisation, causal convolution and pooling.
     """
     from refrain.cli.explain import check_file, load
 

@@ -66,8 +66,9 @@ def native(
     written, the same code for this machine has to compute what the equations mean.
 
     Args:
-        model: a built Keras model that is a chain of recurrent layers, Dense and
-            Activation; its output leaves at every step.
+        model: a built Keras model of layers that a stream may have, see
+            docs/stream.md, whose input is frames of numbers; its output leaves at every
+            step.
         path: `*.o` for an object file, `*.so` for a shared library, `*.wasm` for a
             WebAssembly module; functions are called after it.
         target: the processor, by name: `host`, `x86-64`, `x86-64-v3`, `aarch64`,

@@ -1,8 +1,6 @@
-"""Equations of layers without a state, written once as formulas over nodes."""
+"""Formulas of layers as ONNX nodes."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 
@@ -10,32 +8,27 @@ from refrain.derive.simplify import simplify
 from refrain.export.primitives import write_nodes
 from refrain.export.writer import Name, Writer
 from refrain.graph.graph import Graph, leaf
-from refrain.graph.node import Node, building
+from refrain.graph.node import building
+from refrain.network.formulas import Formula
 
 _SHAPES = {0: (), 1: ("units",), 2: ("features", "units")}
 
 
-def write_formula(
-    w: Writer,
-    formula: Callable[..., Node],
-    x: Name,
-    rows: bool = False,
-    **weights: np.ndarray | None,
-) -> Name:
+def write_formula(w: Writer, formula: Formula, x: Name) -> Name:
     """Write what a formula makes of a value's last axis.
 
     Args:
         w: where to.
-        formula: of `x` and the weights; one that is None is not passed.
+        formula: of one step.
         x: `(..., size)`.
-        rows: the value is multiplied by a matrix, so its size is that of rows.
-        **weights: arrays by the name of the formula's argument.
     """
-    given = {n: a for n, a in weights.items() if a is not None}
+    given = formula.weights
+    # A value that a matrix multiplies has the size of its rows.
+    rows = any(array.ndim == 2 for array in given.values())
     with building():
         entering = leaf("x", ("features",) if rows else ("units",))
         leaves = {n: leaf(n, _SHAPES[a.ndim]) for n, a in given.items()}
-        result = formula(entering, **leaves)
+        result = formula.apply(entering, **leaves)
         graph = Graph("layer", {"x": entering, **leaves}, {"output": result})
     graph = simplify(graph)
     arrays = {graph.leaves[n]: np.asarray(a, np.float32) for n, a in given.items()}

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from refrain.cells.define import find_activation
 from refrain.export.equations import write_formula
 from refrain.export.masks import Mask
 from refrain.export.writer import FLOAT, INT64, Name, Writer
-from refrain.graph import functions as f
+from refrain.network.formulas import FORMULAS
 from refrain.network.records import Layer
 
 
@@ -41,128 +39,14 @@ def _dropping_mask(rule: Callable[[Writer, Layer, Name], Name]) -> Rule:
     return lambda w, layer, values: Value(rule(w, layer, values[0].name))
 
 
-def _dense(w: Writer, layer: Layer, x: Name) -> Name:
-    activation = find_activation(layer.config.get("activation"))
-    kernel, *bias = layer.weights
-    return write_formula(
-        w,
-        lambda x, kernel, bias=0.0: activation(x @ kernel + bias),
-        x,
-        rows=True,
-        kernel=kernel,
-        bias=bias[0] if bias else None,
-    )
-
-
-def _activation(w: Writer, layer: Layer, x: Name) -> Name:
-    return write_formula(w, find_activation(layer.config["activation"]), x)
-
-
-def _relu(w: Writer, layer: Layer, x: Name) -> Name:
-    slope = layer.config["negative_slope"]
-    limit, threshold = layer.config["max_value"], layer.config["threshold"]
-
-    def formula(x):
-        kept = f.where(x > threshold, x, slope * (x - threshold))
-        return kept if limit is None else f.minimum(kept, limit)
-
-    return write_formula(w, formula, x)
-
-
-def _leaky_relu(w: Writer, layer: Layer, x: Name) -> Name:
-    slope = layer.config["negative_slope"]
-    return write_formula(w, lambda x: f.where(x > 0.0, x, slope * x), x)
-
-
-def _elu(w: Writer, layer: Layer, x: Name) -> Name:
-    alpha = layer.config["alpha"]
-    return write_formula(
-        w, lambda x: f.where(x > 0.0, x, alpha * f.expm1(f.minimum(x, 0.0))), x
-    )
+def _formula(w: Writer, layer: Layer, x: Name) -> Name:
+    return write_formula(w, FORMULAS[layer.kind](layer), x)
 
 
 def _softmax(w: Writer, layer: Layer, values: list[Value]) -> Value:
-    layer.expect("axis", -1)
     if values[0].mask is not None:
         raise layer.refuse("it is masked")
-    return Value(write_formula(w, f.softmax, values[0].name))
-
-
-def _layer_norm(w: Writer, layer: Layer, x: Name) -> Name:
-    layer.expect("rms_scaling", False)
-    _last_axis(layer)
-    epsilon = layer.config["epsilon"]
-    gain, shift = _gain_and_shift(layer, layer.weights)
-
-    size = len(layer.weights[0]) if layer.weights else 1
-    return write_formula(
-        w,
-        lambda x, gain, shift: f.layer_norm(x, gain, shift, epsilon),
-        x,
-        gain=np.ones(size) if gain is None else gain,
-        shift=np.zeros(size) if shift is None else shift,
-    )
-
-
-def _rms_norm(w: Writer, layer: Layer, x: Name) -> Name:
-    _last_axis(layer)
-    epsilon = layer.config["epsilon"]
-    return write_formula(
-        w,
-        lambda x, gain: x / f.sqrt(f.mean(x * x) + epsilon) * gain,
-        x,
-        gain=layer.weights[0],
-    )
-
-
-def _batch_norm(w: Writer, layer: Layer, x: Name) -> Name:
-    _last_axis(layer)
-    *trained, mean, variance = (np.asarray(a, np.float64) for a in layer.weights)
-    gain, shift = _gain_and_shift(layer, trained)
-    scale = (1.0 if gain is None else gain) / np.sqrt(
-        variance + layer.config["epsilon"]
-    )
-    offset = (0.0 if shift is None else shift) - mean * scale
-    return _scaled(w, x, scale, offset)
-
-
-def _normalization(w: Writer, layer: Layer, x: Name) -> Name:
-    layer.expect("invert", False)
-    _last_axis(layer)
-    given: list[Any] = [layer.config.get(n) for n in ("mean", "variance")]
-    if None in given:  # then they were learnt from data
-        given = list(layer.weights[:2])
-    if len(given) < 2:
-        raise layer.refuse("its mean and variance are not known")
-    mean, variance = (np.ravel(a).astype(np.float64) for a in given)
-    scale = 1.0 / np.maximum(np.sqrt(variance), 1e-7)
-    return _scaled(w, x, scale, -mean * scale)
-
-
-def _rescaling(w: Writer, layer: Layer, x: Name) -> Name:
-    scale, offset = (np.asarray(layer.config[n]) for n in ("scale", "offset"))
-    return _scaled(w, x, scale, offset)
-
-
-def _scaled(w: Writer, x: Name, scale: np.ndarray, offset: np.ndarray) -> Name:
-    product = w.add("Mul", x, w.constant(scale.astype(np.float32)))
-    return w.add("Add", product, w.constant(offset.astype(np.float32)))
-
-
-def _last_axis(layer: Layer) -> None:
-    axis = layer.config.get("axis", -1)
-    axes = list(axis) if isinstance(axis, (list, tuple)) else [axis]
-    if axes not in ([-1], [2]):  # counted from either end of (batch, time, features)
-        raise layer.refuse(f"axis={axis!r}, and not the last one")
-
-
-def _gain_and_shift(
-    layer: Layer, weights: Sequence[np.ndarray]
-) -> tuple[np.ndarray | None, np.ndarray | None]:
-    found = iter(weights)
-    gain = next(found) if layer.config.get("scale", True) else None
-    shift = next(found) if layer.config.get("center", True) else None
-    return gain, shift
+    return Value(_formula(w, layer, values[0].name))
 
 
 def _embedding(w: Writer, layer: Layer, values: list[Value]) -> Value:
@@ -265,29 +149,10 @@ def _combined(w: Writer, op: str, masks: Sequence[Mask]) -> Mask | None:
     return Mask(counts, all(m.leading for m in masks))
 
 
-def _same(w: Writer, layer: Layer, values: list[Value]) -> Value:
-    return values[0]
-
-
 RULES: dict[str, Rule] = {
-    **dict.fromkeys(
-        (
-            *("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout"),
-            *("AlphaDropout", "ActivityRegularization", "Identity"),
-        ),
-        _same,
-    ),
-    "Dense": _keeping_mask(_dense),
-    "Activation": _keeping_mask(_activation),
-    "ReLU": _keeping_mask(_relu),
-    "LeakyReLU": _keeping_mask(_leaky_relu),
-    "ELU": _keeping_mask(_elu),
+    **dict.fromkeys(FORMULAS, _keeping_mask(_formula)),
     "Softmax": _softmax,
-    "LayerNormalization": _keeping_mask(_layer_norm),
-    "RMSNormalization": _dropping_mask(_rms_norm),
-    "BatchNormalization": _keeping_mask(_batch_norm),
-    "Normalization": _keeping_mask(_normalization),
-    "Rescaling": _keeping_mask(_rescaling),
+    "RMSNormalization": _dropping_mask(_formula),
     "Embedding": _embedding,
     "Masking": _masking,
     "Flatten": _dropping_mask(_flatten),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 from refrain.errors import CellError
 from refrain.graph.node import Node, here
@@ -65,9 +66,10 @@ __all__ = [
 
 Activation = Callable[[Node], Node]
 ACTIVATIONS: dict[str, Activation] = {}
+_A = TypeVar("_A", bound=Activation)
 
 
-def activation(function: Activation) -> Activation:
+def activation(function: _A) -> _A:
     """List a function of one vector as an activation."""
     ACTIVATIONS[function.__name__] = function
     return function

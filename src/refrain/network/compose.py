@@ -1,89 +1,132 @@
-"""A chain of layers as one step: one graph, whose states are those of all cells."""
+"""A network as one step: one graph, whose states are those of all its layers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
-from refrain.cells.define import find_activation
 from refrain.derive.simplify import simplify
 from refrain.errors import ExportError
 from refrain.graph.graph import Graph, constant, leaf
 from refrain.graph.node import Node, Shape, build, building
 from refrain.graph.ops import OPS
-from refrain.network.records import Both, Direction, EachStep, Layer, Loop, Network
+from refrain.network.formulas import FORMULAS
+from refrain.network.memories import MEMORIES
+from refrain.network.merges import MERGES
+from refrain.network.records import (
+    Both,
+    Call,
+    Direction,
+    EachStep,
+    Key,
+    Layer,
+    Loop,
+    Network,
+)
 from refrain.plan.layout import Machine
 from refrain.plan.passes import Task
 from refrain.plan.program import Part
 
 
 def compose(network: Network) -> tuple[Task, dict[str, np.ndarray]]:
-    """The step of a network that is a chain of layers, and its variables.
+    """The step of a network, and its variables.
+
+    A layer that answers at the end of a sequence answers at every step with that of
+    the sequence so far.
 
     Raises:
-        ExportError: it is no chain, or a layer has no form as a step.
+        ExportError: it has several inputs or outputs, or a layer has no form as a step.
     """
-    chain = _Chain(network)
     with building():
+        step = Step(network)
         for call in network.calls:
-            chain.add(call.layer)
-        return chain.task(), chain.arrays
+            step.add(call)
+        return step.task(), step.arrays
 
 
-class _Chain:
+class Step:
+    """The equations of a step as they grow, layer by layer.
+
+    Sizes are called by their number, so that vectors of one length fit each other.
+    """
+
     def __init__(self, network: Network):
         self.network = network
-        self.count = 0
         self.sizes: dict[str, int] = {}
         self.states: dict[str, Node] = {}
         self.leaves: dict[str, Node] = {}
         self.arrays: dict[str, np.ndarray] = {}
-        names = [(e.name, 0) for e in network.entries]
-        names += [(call.layer.name, 0) for call in network.calls]
-        read = [call.inputs for call in network.calls] + [network.outputs]
-        if read != [(name,) for name in names] or any(c.first for c in network.calls):
-            raise ExportError(f"{network.name}: expected one layer after the other")
+        self._values: dict[Key, Node] = {}
+        self._count = 0
+        for what, found in (("input", network.entries), ("output", network.outputs)):
+            if len(found) != 1:
+                raise ExportError(
+                    f"{network.name}: expected one {what}, received {len(found)}"
+                )
         (entry,) = network.entries
         if entry.vocabulary is not None or len(entry.shape) != 2:
             raise ExportError(f"{network.name}: expected frames of numbers as input")
-        self.sizes["features"] = entry.shape[1] or 0
-        with building():
-            self.value = self.leaves["x"] = leaf("x", ("features",))
+        self._values[entry.name, 0] = self.leaf("x", (entry.shape[1] or 0,))
 
-    def add(self, layer: Layer | Direction | Both | EachStep) -> None:
-        """Put one more layer behind the others."""
+    def add(self, call: Call) -> None:
+        """Put one more layer behind those that it reads."""
+        layer = call.layer
+        if call.first:
+            raise ExportError(
+                f"the layer {layer.name} has no form as a step: its first states come "
+                "from another layer"
+            )
+        given = [self._values[key] for key in call.inputs]
+        self._values[layer.name, 0] = self._result(layer, given)
+
+    def _result(
+        self, layer: Layer | Direction | Both | EachStep, given: list[Node]
+    ) -> Node:
         if isinstance(layer, EachStep):
             layer = layer.inner
-        if isinstance(layer, Layer):
-            if layer.kind not in _FORMULAS:
-                raise layer.refuse("there is no rule for this class as a step")
-            self.value = _FORMULAS[layer.kind](self, layer)
-            return
-        if not isinstance(layer, Direction) or layer.against_time:
+        if isinstance(layer, Both) or (
+            isinstance(layer, Direction) and layer.against_time
+        ):
             raise ExportError(
                 f"the layer {layer.name} has no form as a step: it reads "
                 "the sequence from its end"
             )
-        for loop in layer.loops:
-            self._add_cell(self.named(layer.name), loop)
+        name = self._named(layer.name)
+        if isinstance(layer, Direction):
+            for k, loop in enumerate(layer.loops):
+                given = [self._cell(f"{name}_{k}" if k else name, loop, given[0])]
+            return given[0]
+        if layer.kind in MERGES:
+            return MERGES[layer.kind](self, name, layer, given)
+        (x,) = given
+        if layer.kind in MEMORIES:
+            return MEMORIES[layer.kind](self, name, layer, x)
+        if layer.kind not in FORMULAS:
+            raise layer.refuse("there is no rule for this class as a step")
+        formula = FORMULAS[layer.kind](layer)
+        weights = {
+            weight: self.weight(f"{name}_{weight}", array)
+            for weight, array in formula.weights.items()
+        }
+        return formula.apply(x, **weights)
 
-    def _add_cell(self, name: str, loop: Loop) -> None:
+    def _cell(self, name: str, loop: Loop, x: Node) -> Node:
         graph = simplify(loop.sized.graph)
-        sizes = {size: f"{name}_{size}" for size in loop.sized.sizes}
-        self.sizes |= {sizes[s]: number for s, number in loop.sized.sizes.items()}
-        (sizes["features"],) = self.value.shape
-        made: dict[Node, Node] = {graph.leaves["x"]: self.value}
+        made: dict[Node, Node] = {graph.leaves["x"]: x}
+        numbers = {**loop.sized.sizes, "features": loop.features}
         for node in [*graph.leaves.values(), *graph.nodes()]:
             if node in made:
                 continue
-            shape = tuple(sizes[size] for size in node.shape)
             if node.op is OPS["leaf"]:
-                made[node] = self.leaf(
-                    f"{name}_{node.attribute}",
-                    shape,
-                    loop.weights.get(str(node.attribute)),
+                array = loop.weights.get(str(node.attribute))
+                given = f"{name}_{node.attribute}"
+                sizes = tuple(numbers[size] for size in node.shape)
+                made[node] = (
+                    self.leaf(given, sizes)
+                    if array is None
+                    else self.weight(given, array.reshape(sizes))
                 )
             elif node.op is OPS["constant"]:
                 made[node] = constant(float(node.attribute or 0.0))
@@ -91,26 +134,36 @@ class _Chain:
                 made[node] = build(node.op, *(made[i] for i in node.inputs))
         for state in loop.sized.cell.states:
             self.states[f"{name}_{state}"] = made[graph.results[state]]
-        self.value = made[graph.results["output"]]
+        return made[graph.results["output"]]
 
-    def leaf(self, name: str, shape: Shape, array: np.ndarray | None) -> Node:
-        """A state, or a weight with its numbers."""
+    def leaf(self, name: str, sizes: tuple[int, ...]) -> Node:
+        """What enters the step: its input, or a state `<name>_prev`."""
+        shape: Shape = tuple(f"n{size}" for size in sizes)
+        self.sizes |= dict(zip(shape, sizes, strict=True))
         self.leaves[name] = leaf(name, shape)
-        if array is not None:
-            self.arrays[name] = np.asarray(array, np.float32, order="C")
         return self.leaves[name]
 
-    def named(self, layer: str) -> str:
+    def weight(self, name: str, array: np.ndarray) -> Node:
+        """A weight with its numbers."""
+        self.arrays[name] = np.asarray(array, np.float32, order="C")
+        return self.leaf(name, self.arrays[name].shape)
+
+    def size(self, value: Node) -> int:
+        """How many numbers a vector of the step has."""
+        (size,) = value.shape
+        return self.sizes[size]
+
+    def _named(self, layer: str) -> str:
         """A name for what belongs to a layer, unique and as equations allow it."""
-        self.count += 1
+        self._count += 1
         plain = re.sub(r"\W", "_", layer)
-        return f"n{self.count}_{plain}"
+        return f"n{self._count}_{plain}"
 
     def task(self) -> Task:
         """The step as what is planned."""
-        graph = Graph(
-            self.network.name, self.leaves, {"output": self.value, **self.states}
-        )
+        (output,) = self.network.outputs
+        results = {"output": self._values[output], **self.states}
+        graph = Graph(self.network.name, self.leaves, results)
         return task_of(graph, self.sizes, self.arrays)
 
 
@@ -133,25 +186,3 @@ def task_of(
         against_time=False,
         machine=Machine(1, 16, 1),
     )
-
-
-def _dense(chain: _Chain, layer: Layer) -> Node:
-    kernel, *bias = layer.weights
-    (rows,) = chain.value.shape
-    name = chain.named(layer.name)
-    columns = f"{name}_units"
-    chain.sizes[columns] = kernel.shape[1]
-    total = chain.value @ chain.leaf(f"{name}_kernel", (rows, columns), kernel)
-    for array in bias:
-        total = total + chain.leaf(f"{name}_bias", (columns,), array)
-    return find_activation(layer.config.get("activation"))(total)
-
-
-_FORMULAS: dict[str, Callable[[_Chain, Layer], Node]] = {
-    "Dense": _dense,
-    "Activation": lambda c, layer: find_activation(layer.config["activation"])(c.value),
-    **dict.fromkeys(
-        ("Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout", "Identity"),
-        lambda c, layer: c.value,
-    ),
-}

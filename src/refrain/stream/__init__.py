@@ -20,8 +20,8 @@ def open(model: Any) -> Stream:  # noqa: A001
     """Open a stream of a live Keras model.
 
     Args:
-        model: a built model that is a chain of recurrent layers, Dense and Activation,
-            with an Embedding first or not. The weights are copied.
+        model: a built model with one input and one output, of layers that
+            docs/stream.md lists. The weights are copied.
 
     Raises:
         StreamError: the model cannot run step by step; the message says why.

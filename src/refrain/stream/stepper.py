@@ -40,22 +40,28 @@ class Stepper:
         sizes: numbers for the symbolic sizes.
         arrays: float32, one a weight of the graph.
         table: of an embedding, `(vocabulary, features)`; then frames are numbers.
+        padding: the number 0 stands for no word, as in a masked batch.
     """
 
     graph: Graph
     sizes: Mapping[str, int]
     arrays: Mapping[str, np.ndarray]
     table: np.ndarray | None = None
+    padding: bool = False
 
     @staticmethod
     def of(model: Any) -> Stepper:
         """The step of a live Keras model."""
         try:
-            network, table = _without_embedding(network_of(model))
+            network, first = _without_embedding(network_of(model))
             task, arrays = compose(network)
         except ExportError as error:
             raise StreamError(f"the model cannot run step by step: {error}") from None
-        return Stepper(task.graph, task.sizes, arrays, table)
+        made = Stepper(task.graph, task.sizes, arrays)
+        if first is None:
+            return made
+        table = np.ascontiguousarray(first.weights[0], np.float32)
+        return replace(made, table=table, padding=bool(first.config.get("mask_zero")))
 
     @property
     def task(self) -> Task:
@@ -107,6 +113,7 @@ class Stepper:
                     f"{path}: expected {FORMAT}, received {about['format']!r}"
                 )
             graph, sizes = parse(about["graph"]), dict(about["sizes"])
+            padding = bool(about["padding"])
         except OSError as fault:
             raise StreamError(
                 f"cannot read {path}: {fault.strerror or fault}"
@@ -122,12 +129,17 @@ class Stepper:
             ) from None
         table = arrays.pop(_TABLE, None)
         weights = {name.removeprefix("weight "): a for name, a in arrays.items()}
-        made = Stepper(graph, sizes, weights, table)
+        made = Stepper(graph, sizes, weights, table, padding)
         made._check(path)
         return made
 
     def _about(self) -> str:
-        about = {"format": FORMAT, "graph": show(self.graph), "sizes": dict(self.sizes)}
+        about = {
+            "format": FORMAT,
+            "graph": show(self.graph),
+            "sizes": dict(self.sizes),
+            "padding": self.padding,
+        }
         return json.dumps(about, sort_keys=True)
 
     def _check(self, path: Path) -> None:
@@ -168,14 +180,13 @@ def _expect(path: Path, name: str, array: np.ndarray, shape: tuple[int, ...]) ->
         )
 
 
-def _without_embedding(network: Network) -> tuple[Network, np.ndarray | None]:
-    """The network behind its embedding, and the embedding's table."""
+def _without_embedding(network: Network) -> tuple[Network, Layer | None]:
+    """The network behind its embedding, and the embedding."""
     if not network.calls or len(network.entries) != 1:
         return network, None
     (entry,), first = network.entries, network.calls[0]
     layer = first.layer
     if not (isinstance(layer, Layer) and layer.kind == "Embedding"):
         return network, None
-    table = np.ascontiguousarray(layer.weights[0], np.float32)
-    behind = Entry(layer.name, (*entry.shape, table.shape[1]))
-    return replace(network, entries=(behind,), calls=network.calls[1:]), table
+    behind = Entry(layer.name, (*entry.shape, layer.weights[0].shape[1]))
+    return replace(network, entries=(behind,), calls=network.calls[1:]), layer

@@ -178,10 +178,12 @@ class Stream:
             index = number.__index__()
         except AttributeError:
             index = -1
-        if not 0 <= index < len(table):
+        first = int(self._engine.stepper.padding)
+        if not first <= index < len(table):
+            reason = "; 0 is padding, which a stream has not" if index == 0 else ""
             raise StreamError(
-                f"expected a whole number from 0 to {len(table) - 1}, received "
-                f"{number!r}"
+                f"expected a whole number from {first} to {len(table) - 1}, received "
+                f"{number!r}{reason}"
             )
         return index
 
