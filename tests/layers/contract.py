@@ -1,6 +1,6 @@
 """Compare a layer of ours with Keras's own: the same weights, inputs and gradients.
 
-Works on the backend that Keras runs on, JAX or torch.
+Works on the backend that Keras runs on, JAX, torch or TensorFlow.
 """
 
 from collections.abc import Callable
@@ -62,8 +62,9 @@ class Trial:
 
     def gradients(self) -> dict[str, np.ndarray]:
         """Outputs, and the slope of a random sum of them for all that enters."""
-        slopes = {"jax": _on_jax, "torch": _on_torch}[keras.backend.backend()]
-        outputs, grads = slopes(self.layer, self.x, self.states, self.call)
+        slopes = {"jax": _on_jax, "torch": _on_torch, "tensorflow": _on_tensorflow}
+        slope = slopes[keras.backend.backend()]
+        outputs, grads = slope(self.layer, self.x, self.states, self.call)
         names = ["x", *(f"state {k}" for k, _ in enumerate(tree.flatten(self.states)))]
         names += [f"{k} {v.name}" for k, v in enumerate(self.layer.trainable_variables)]
         found = {f"output {k}": array(o) for k, o in enumerate(outputs)}
@@ -72,13 +73,24 @@ class Trial:
         return found
 
 
-def assert_same(found: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
-    """Within 1e-5 of the largest number of each array."""
+def assert_same(
+    found: dict[str, np.ndarray],
+    expected: dict[str, np.ndarray],
+    tolerance: float = 1e-5,
+) -> None:
+    """Within a tolerance of the largest number of each array."""
     assert found.keys() == expected.keys()
     for name, value in expected.items():
-        close = 1e-5 * max(1.0, np.abs(value).max(initial=0.0))
+        assert found[name].dtype == value.dtype, name
+        value = np.asarray(value, "float64")
+        close = tolerance * max(1.0, np.abs(value).max(initial=0.0))
         np.testing.assert_allclose(
-            found[name], value, rtol=0, atol=close, err_msg=name, strict=True
+            np.asarray(found[name], "float64"),
+            value,
+            rtol=0,
+            atol=close,
+            err_msg=name,
+            strict=True,
         )
 
 
@@ -109,6 +121,7 @@ def mask_of(kind: str, batch: int, timesteps: int) -> np.ndarray:
 
 def initial_states(layer: Any, batch: int, rng) -> list[Any]:
     """Random states in the structure that the layer takes."""
+    layer = getattr(layer, "inner", layer)
     two_ways = hasattr(layer, "forward_layer")
     parts = [layer.forward_layer, layer.backward_layer] if two_ways else [layer]
     zeros = [state for part in parts for state in part.get_initial_state(batch)]
@@ -161,6 +174,23 @@ def _on_torch(layer, x, states, call):
     grads = torch.autograd.grad(
         _random_sum(outputs), given, allow_unused=True, materialize_grads=True
     )
+    for variable, value in zip(layer.non_trainable_variables, before, strict=True):
+        variable.assign(value)  # as on JAX, where the call changes nothing
+    return outputs, grads
+
+
+def _on_tensorflow(layer, x, states, call):
+    import tensorflow as tf
+
+    x, *states = tree.map_structure(tf.convert_to_tensor, [x, *states])
+    before = [array(v.value).copy() for v in layer.non_trainable_variables]
+    given = [x, *tree.flatten(states)]
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        outputs = tree.flatten(layer(x, initial_state=states or None, **call))
+        loss = _random_sum(outputs)
+    given += [v.value for v in layer.trainable_variables]
+    grads = tape.gradient(loss, given, unconnected_gradients="zero")
     for variable, value in zip(layer.non_trainable_variables, before, strict=True):
         variable.assign(value)  # as on JAX, where the call changes nothing
     return outputs, grads

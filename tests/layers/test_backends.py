@@ -18,9 +18,10 @@ SAME = {
         "cells",
         "float64",
         "traced",
+        "unread",
         "differential",
     ),
-    "tensorflow": ("masks",),
+    "tensorflow": ("masks", "unread", "differential"),
 }
 
 if keras.backend.backend() != "jax":

@@ -415,21 +415,61 @@ def test_wrong_zoneout_is_told(zoneout, text):
         layers.LSTM(3, zoneout=zoneout)
 
 
-@pytest.mark.parametrize("what", ["zoneout", "return_all_states", "resets"])
-def test_cells_without_equations_cannot_be_changed(what, x):
+@pytest.mark.parametrize("change", [{"zoneout": 0.1}, {"return_all_states": True}])
+def test_cells_without_equations_cannot_be_changed(change, x):
     def turned(v):
         return ops.flip(v, axis=-1)
 
-    given = {"resets": np.zeros((BATCH, STEPS), bool)} if what == "resets" else {}
-    arguments = {} if given else {what: 0.1 if what == "zoneout" else True}
-    layer = layers.LSTM(3, activation=turned, **arguments)
-    with pytest.raises(CellError, match=f"equations are known, for {what}; received"):
-        layer(x, **given)
+    layer = layers.LSTM(3, activation=turned, **change)
+    text = f"equations are known, for {next(iter(change))}; received"
+    with pytest.raises(CellError, match=text):
+        layer(x)
 
 
-def test_both_directions_do_not_return_all_states():
-    with pytest.raises(CellError, match="expected layers without return_all_states"):
-        layers.Bidirectional(layers.LSTM(3, return_all_states=True))
+@pytest.mark.parametrize("more", [{}, {"return_state": True, "return_sequences": True}])
+@pytest.mark.parametrize("merge_mode", ["concat", "sum", None])
+def test_both_directions_return_all_states_in_the_order_of_time(
+    merge_mode, more, x, rng
+):
+    inner = layers.LSTM(3, return_all_states=True, **more)
+    both = layers.Bidirectional(inner, merge_mode=merge_mode)
+    mask = rng.random((BATCH, STEPS)) < 0.6
+    found = flat(both(x, mask=mask))
+    forward, backward = (
+        flat(layer(x, mask=mask)) for layer in (both.forward_layer, both.backward_layer)
+    )
+    expected = [*forward[-2:], *(np.flip(s, axis=1) for s in backward[-2:])]
+    close(found[-4:], expected)
+    if more:
+        close(found[-8:-4], [*forward[1:3], *backward[1:3]])
+    shapes = both.compute_output_shape(x.shape)
+    assert [tuple(s) for s in shapes] == [s.shape for s in found]
+    masks = both.compute_mask(x, mask)
+    counted = [m is not None for m in masks]
+    outputs = 2 if merge_mode is None else 1
+    assert counted == [bool(more)] * outputs + [False] * (4 if more else 0) + [True] * 4
+    model = keras.Sequential([keras.Input(x.shape[1:]), both])
+    close(flat(model(x))[-4:], flat(both(x))[-4:])
+
+
+def test_both_directions_return_the_same():
+    one, other = (
+        layers.LSTM(3, return_all_states=True),
+        layers.LSTM(3, go_backwards=True),
+    )
+    with pytest.raises(
+        CellError, match="same return_all_states, received True forward"
+    ):
+        layers.Bidirectional(one, backward_layer=other)
+
+
+def test_lengths_are_a_mask_behind_both_directions(x):
+    both = layers.Bidirectional(layers.GRU(3, return_sequences=True))
+    after, lengths = layers.LSTM(2), np.array([2, STEPS, 1])
+    mask = np.arange(STEPS) < lengths[:, None]
+    expected = flat(after(both(x, mask=mask), mask=mask))
+    assert np.abs(expected[0] - array(after(both(x)))).max() > 1e-3
+    close(flat(after(both(x, lengths=lengths))), expected)
 
 
 def test_clones_compute_the_same(x):

@@ -9,7 +9,7 @@ import keras
 from keras import ops, tree
 
 from refrain.errors import CellError
-from refrain.layers.checks import mask_of_call
+from refrain.layers.checks import carry_mask, mask_of_call
 from refrain.layers.equations import PACKAGE
 
 
@@ -19,16 +19,24 @@ class Bidirectional(keras.layers.Bidirectional):
 
     Lengths and resets are for both directions: `resets` marks the steps at which
     sequences begin, so the copy that reads against time starts anew at their ends.
+    All states, where the layers return them, come behind all else, those of the
+    forward layer first, and each at the step of time to which it belongs.
     """
 
     def __init__(self, layer: Any, *args: Any, **kwargs: Any):
         super().__init__(layer, *args, **kwargs)
-        for part in (self.forward_layer, self.backward_layer):
-            if getattr(part, "return_all_states", False):
-                raise CellError(
-                    f"{self.name}: expected layers without return_all_states.\n"
-                    "  Hint: use two layers, one with go_backwards=True."
-                )
+        forward, backward = (
+            getattr(part, "return_all_states", False) for part in self._parts()
+        )
+        if forward != backward:
+            raise CellError(
+                f"{self.name}: expected layers with the same return_all_states, "
+                f"received {forward} forward and {backward} backward"
+            )
+        self.return_all_states = forward
+
+    def _parts(self) -> tuple[Any, Any]:
+        return self.forward_layer, self.backward_layer
 
     def call(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
@@ -41,55 +49,82 @@ class Bidirectional(keras.layers.Bidirectional):
     ) -> Any:
         """Run both directions and merge them; arguments as of the layers."""
         mask = mask_of_call(self.name, sequences, mask, resets, lengths)
-        if resets is not None:
-            return self._call_with_resets(
-                sequences, initial_state, mask, training, resets
-            )
-        return super().call(sequences, initial_state, mask, training)
-
-    def _call_with_resets(
-        self, sequences, initial_state, mask, training, resets
-    ) -> Any:
         states: list[Any] = [None, None]
         if initial_state is not None:
             half = len(initial_state) // 2
             states = [initial_state[:half], initial_state[half:]]
-        given = {"mask": mask, "training": training, "resets": resets}
-        layers = self.forward_layer, self.backward_layer
-        found = [
-            layer(sequences, initial_state=state, **given)
-            for layer, state in zip(layers, states, strict=True)
-        ]
-        last = [s for each in found for s in each[1:]] if self.return_state else []
-        both = [each[0] if self.return_state else each for each in found]
-        forward, backward = (ops.cast(each, self.compute_dtype) for each in both)
+        found = []
+        for layer, state in zip(self._parts(), states, strict=True):
+            given = {"mask": mask} if layer._call_has_mask_arg else {}
+            if layer._call_has_training_arg:
+                given["training"] = training
+            if resets is not None:
+                given["resets"] = resets
+            returned = layer(sequences, initial_state=state, **given)
+            found.append(self._listed(returned))
+        forward, backward = (ops.cast(each[0], self.compute_dtype) for each in found)
         if self.return_sequences:
             backward = ops.flip(backward, axis=1)
         merged = _MERGE[self.merge_mode](forward, backward)
-        if self.merge_mode is None:
-            return (*merged, *last)
-        return (merged, *last) if self.return_state else merged
+        if lengths is not None and self.return_sequences:
+            for output in merged:
+                carry_mask(output, mask)
+        every = [found[0][self._count() :], found[1][self._count() :]]
+        every[1] = [ops.flip(states, axis=1) for states in every[1]]
+        last = [state for each in found for state in each[1 : self._count()]]
+        return self._returned([*merged, *last, *every[0], *every[1]])
+
+    def _listed(self, returned: Any) -> list[Any]:
+        """What a layer returns, or its shapes, as a list."""
+        alone = not (self.return_state or self.return_all_states)
+        return [returned] if alone else list(returned)
+
+    def _returned(self, found: list[Any]) -> Any:
+        """What is returned: a tuple, or the only thing of it."""
+        return tuple(found) if len(found) > 1 else found[0]
+
+    def _count(self) -> int:
+        """How many things a layer returns before its sequences of states."""
+        states = len(self.forward_layer.state_size) if self.return_state else 0
+        return 1 + states
+
+    def compute_output_shape(
+        self, sequences_shape: Any, initial_state_shape: Any = None
+    ) -> Any:
+        """Shapes of all that a call returns."""
+        if not self.return_all_states:
+            return super().compute_output_shape(sequences_shape, initial_state_shape)
+        found = [
+            self._listed(layer.compute_output_shape(sequences_shape))
+            for layer in self._parts()
+        ]
+        first = [tuple(each[0]) for each in found][: 1 if self.merge_mode else 2]
+        if self.merge_mode == "concat":
+            first = [(*first[0][:-1], first[0][-1] + found[1][0][-1])]
+        last = [shape for each in found for shape in each[1 : self._count()]]
+        every = [shape for each in found for shape in each[self._count() :]]
+        return (*first, *last, *every)
 
     def compute_mask(self, _: Any, mask: Any) -> Any:
-        """The output's mask; none for states, also where they are kept."""
-        if not (self.return_state and self.states is not None):
-            return super().compute_mask(_, mask)
-        # Keras's own fails here.
-        given = tree.flatten(mask)[0] if self.return_sequences else None
-        outputs = 1 if self.merge_mode else 2
-        return (*[given] * outputs, *[None] * len(tree.flatten(self.states)))
+        """Masks of all that a call returns; none for last states."""
+        (given, *_), count = tree.flatten(mask), self._count() - 1
+        first = [given if self.return_sequences else None] * (
+            1 if self.merge_mode else 2
+        )
+        every = len(tree.flatten(self.forward_layer.state_size))
+        more = [given] * (2 * every) if self.return_all_states else []
+        return self._returned([*first, *[None] * (2 * count), *more])
 
     def explain(self, details: bool = False) -> str:
         """Which path runs each direction, and why; `details` as for other layers."""
-        layers = (self.forward_layer, self.backward_layer)
-        return "\n".join(_explain(layer, details) for layer in layers)
+        return "\n".join(_explain(layer, details) for layer in self._parts())
 
 
-_MERGE: dict[str | None, Callable[[Any, Any], Any]] = {
-    "concat": lambda a, b: ops.concatenate([a, b], axis=-1),
-    "sum": lambda a, b: a + b,
-    "mul": lambda a, b: a * b,
-    "ave": lambda a, b: (a + b) / 2,
+_MERGE: dict[str | None, Callable[[Any, Any], tuple[Any, ...]]] = {
+    "concat": lambda a, b: (ops.concatenate([a, b], axis=-1),),
+    "sum": lambda a, b: (a + b,),
+    "mul": lambda a, b: (a * b,),
+    "ave": lambda a, b: ((a + b) / 2,),
     None: lambda a, b: (a, b),
 }
 

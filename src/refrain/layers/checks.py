@@ -39,17 +39,31 @@ def checked_states(
     Raises:
         CellShapeError: their number or a shape is not what the cells expect.
     """
-    states = tree.flatten(given)
     sizes = [size for cell in cells for size in cell.state_size]
-    expected = [(batch, size) for size in sizes]
+    rest = iter(_checked(name, [(batch, size) for size in sizes], given))
+    return [[next(rest) for _ in cell.cell.states] for cell in cells]
+
+
+def as_structured(name: str, starts: Any, given: Any, batch: int | None) -> Any:
+    """States in the structure of those at which sequences start.
+
+    Raises:
+        CellShapeError: their number or a shape is another one.
+    """
+    shapes = [(batch, *start.shape[1:]) for start in tree.flatten(starts)]
+    return tree.pack_sequence_as(starts, _checked(name, shapes, given))
+
+
+def _checked(name: str, expected: Sequence[Shape], given: Any) -> list[Any]:
+    """States in one list, if they have the expected shapes."""
+    states = tree.flatten(given)
     received = [tuple(state.shape) for state in states]
     if len(received) != len(expected) or not all(map(_fits, received, expected)):
         raise CellShapeError(
             f"{name}: expected states of shape {_listed(expected)}, received "
             f"{_listed(received)}"
         )
-    rest = iter(states)
-    return [[next(rest) for _ in cell.cell.states] for cell in cells]
+    return states
 
 
 def checked_mask(name: str, given: Any, sequences: Any) -> Any | None:

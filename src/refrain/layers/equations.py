@@ -80,10 +80,10 @@ def weights_of(sized: SizedCell, cell: Any, features: int) -> Weights:
     return Weights(variables, arrays)
 
 
-def dropout_masks(cell: Any, x: Any, state: Any, training: bool) -> dict[str, Any]:
+def dropout_masks(cell: Any, x: Any, state: Any) -> dict[str, Any]:
     """Dropout masks of a Keras cell by leaf name; drawn once for all steps."""
     masks: dict[str, Any] = {}
-    if not training or not has_equations(cell):
+    if not has_equations(cell):
         return masks
     gates = equations_of(cell).cell.gates
     if 0.0 < getattr(cell, "dropout", 0.0) < 1.0:
@@ -109,7 +109,7 @@ class EquationCall(keras.layers.Layer):
         listed = isinstance(states, (list, tuple))
         sized = equations_of(self)
         (old,) = checked_states(self.name, [sized], states, inputs.shape[0])
-        masks = dropout_masks(self, inputs, old[0], training)
+        masks = dropout_masks(self, inputs, old[0]) if training else {}
         graph = with_dropout(sized.graph, set(masks))
         weights = weights_of(sized, self, inputs.shape[-1])
         executor = Executor(graph, weights, self.compute_dtype)

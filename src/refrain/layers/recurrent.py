@@ -15,15 +15,7 @@ from keras import ops, tree
 
 from refrain.cells import Cell, SizedCell
 from refrain.errors import CellError
-from refrain.graph.resets import RESETS
-from refrain.layers.beyond import (
-    ARGUMENTS,
-    FirstStates,
-    Steps,
-    changes_of,
-    drawn_zoneout,
-    zoneout_rates,
-)
+from refrain.layers.beyond import ARGUMENTS, FirstStates, Steps, zoneout_rates
 from refrain.layers.checks import (
     carry_mask,
     checked_states,
@@ -34,20 +26,14 @@ from refrain.layers.details import kernel_details
 from refrain.layers.equations import (
     PACKAGE,
     CellLayer,
-    dropout_masks,
     equations_of,
     has_equations,
-    weights_of,
 )
-from refrain.layers.paths import (
-    KERNEL,
-    Run,
-    choose_path,
-    require_kernels,
-    run_cell,
-)
+from refrain.layers.paths import KERNEL, choose_path, require_kernels
+from refrain.layers.stack import run_stack
 from refrain.layers.symbolic import Untraced
 from refrain.layers.traced import equations_of_stack
+from refrain.layers.unread import run_unread
 
 # Kept from now: `refrain.accelerate()` lets Keras's names stand for our classes.
 _KerasRNN, _KerasStack = keras.layers.RNN, keras.layers.StackedRNNCells
@@ -185,55 +171,25 @@ class EquationLoop(keras.layers.RNN):
     ) -> tuple[Any, Any, Any]:
         """Run the cell; return the last output, all outputs and the last states."""
         steps = mask if isinstance(mask, Steps) else Steps(mask)
-        try:
-            sized = equations_of_stack(_cells(self.cell), sequences.shape, training)
-        except Untraced as reason:
-            require_kernels(str(reason))
-            self._refuse_changes(steps, reason)
-            return super().inner_loop(sequences, initial_state, steps.mask, training)
         if self.stateful and keras.backend.backend() == "torch":
             # They are overwritten in place, and backward still needs these.
             initial_state = tree.map_structure(ops.copy, initial_state)
+        cells = _cells(self.cell)
+        try:
+            sized = equations_of_stack(cells, sequences.shape, training)
+        except Untraced as reason:
+            require_kernels(str(reason))
+            self._refuse_changes(reason)
+            return run_unread(self, sequences, initial_state, steps, training)
         states = checked_states(self.name, sized, initial_state, sequences.shape[0])
-        rates = zoneout_rates(self.name, self.zoneout, sized)
-        along = steps.checked(self.name, sequences, self.go_backwards)
-        starts = iter(self.first_states.vectors if self.trainable_initial_state else ())
-        stack = list(zip(_cells(self.cell), sized, strict=True))
-        last_output, last = None, []
-        for k, ((cell, sized), old) in enumerate(zip(stack, states, strict=True)):
-            sequences, *old = (
-                ops.cast(a, cell.compute_dtype) for a in (sequences, *old)
-            )
-            weights = weights_of(sized, cell, sequences.shape[-1])
-            if RESETS in along and self.trainable_initial_state:
-                vectors = (ops.cast(next(starts), sequences.dtype) for _ in old)
-                weights = weights.starting_at(sized, vectors)
-            dropout = dropout_masks(cell, sequences[:, 0], old[0], training)
-            drawn = {}
-            if training and rates[k]:
-                drawn = drawn_zoneout(rates[k], sized, sequences, self.zoneout_seed)
-            inputs = {"x": sequences, **along, **dropout, **drawn}
-            run = Run(
-                # Cells of a stack read every output of the one before.
-                sequence=self.return_sequences or k < len(stack) - 1,
-                # The first of them turns time round; its outputs are turned already.
-                against_time=self.go_backwards and k == 0,
-                changes=changes_of(self, inputs, rates[k]),
-                unroll=self.unroll,
-            )
-            ran = run_cell(sized, inputs, old, weights, run)
-            if run.against_time:
-                along = {name: ops.flip(a, axis=1) for name, a in along.items()}
-            last_output, sequences = ran.last_output, ran.outputs
-            last += ran.last
-            steps.states += [ops.cast(s, self.compute_dtype) for s in ran.every]
+        stack = list(zip(cells, sized, states, strict=True))
+        last_output, outputs, last = run_stack(self, stack, sequences, steps, training)
         # A cell of one state may have it without a list round it.
-        return last_output, sequences, tree.pack_sequence_as(initial_state, last)
+        return last_output, outputs, tree.pack_sequence_as(initial_state, last)
 
-    def _refuse_changes(self, steps: Steps, reason: Untraced) -> None:
+    def _refuse_changes(self, reason: Untraced) -> None:
         """Refuse what changes the equations of a cell whose equations are not known."""
         wanted = self._beyond().keys() & {"zoneout", "return_all_states"}
-        wanted |= {"resets"} if steps.resets is not None else set()
         if wanted:
             raise CellError(
                 f"{self.name}: expected a cell whose equations are known, for "
