@@ -77,7 +77,7 @@ def _cells_of(name: str) -> tuple[dict[str, Cell], CellError | None]:
 def _tell(found: dict[str, Checked], fault: CellError | None) -> None:
     from rich.console import Console
 
-    from refrain.study.table import table_width
+    from refrain.cli.tables import table_width
 
     out = Console(highlight=False)
     if found:
