@@ -69,6 +69,11 @@ def by_device(kernel: Run, scan: Run, arrays: tuple[Any, ...], required: bool) -
     return jax.lax.platform_dependent(*arrays, cpu=kernel, default=scan)
 
 
+def gradient(function: Run, arrays: Sequence[jax.Array]) -> list[jax.Array]:
+    """Derivatives of a function that gives one number, one for each of its arrays."""
+    return list(jax.grad(function, argnums=tuple(range(len(arrays))))(*arrays))
+
+
 def recurrent(
     request: Request,
     inputs: Mapping[str, jax.Array],

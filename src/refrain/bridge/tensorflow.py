@@ -59,6 +59,19 @@ def by_device(
 
 
 @tf.autograph.experimental.do_not_convert
+def gradient(
+    function: Callable[..., tf.Tensor], arrays: Sequence[tf.Tensor]
+) -> list[tf.Tensor]:
+    """Derivatives of a function that gives one number, one for each of its arrays."""
+    with tf.GradientTape() as tape:
+        for array in arrays:
+            tape.watch(array)
+        found = function(*arrays)
+    zero = tf.UnconnectedGradients.ZERO
+    # TensorFlow's annotation names another class than it returns.
+    return tape.gradient(found, list(arrays), unconnected_gradients=zero)  # pyright: ignore
+
+
 def recurrent(
     request: Request,
     inputs: Mapping[str, tf.Tensor],

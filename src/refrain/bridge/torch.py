@@ -48,6 +48,16 @@ def by_device(
     return scan(*arrays)
 
 
+def gradient(
+    function: Callable[..., torch.Tensor], arrays: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """Derivatives of a function that gives one number, one for each of its arrays."""
+    leaves = [array.detach().clone().requires_grad_() for array in arrays]
+    with torch.enable_grad():
+        found = function(*leaves)
+    return list(torch.autograd.grad(found, leaves, materialize_grads=True))
+
+
 def recurrent(
     request: Request,
     inputs: Mapping[str, torch.Tensor],

@@ -16,7 +16,7 @@ import numpy as np
 
 from refrain.derive.reverse import reverse
 from refrain.derive.simplify import simplify
-from refrain.graph.evaluate import evaluate
+from refrain.graph.evaluate import Arrays, evaluate
 from refrain.graph.graph import Graph
 from refrain.study.walk import Walk
 
@@ -44,6 +44,8 @@ class GradientFlow:
         between: the influence of one state on another, `h/c` for d h(t) / d c(t-k).
         loss: norm of the gradient of the loss that comes back to a state from the
             steps after it, by state and lag, from lag 1; empty without a loss.
+        horizon: the memory horizon, the lag from which the influence stays below 1 %;
+            None where it is longer than the sequences.
     """
 
     cell: str
@@ -54,14 +56,7 @@ class GradientFlow:
     largest: tuple[float, ...]
     between: dict[str, tuple[float, ...]]
     loss: dict[str, tuple[float, ...]]
-
-    @property
-    def horizon(self) -> int | None:
-        """The memory horizon: the lag from which the influence stays below 1 %.
-
-        None where it is longer than the sequences.
-        """
-        return horizon(self.influence)
+    horizon: int | None
 
 
 def horizon(by_lag: tuple[float, ...]) -> int | None:
@@ -71,30 +66,35 @@ def horizon(by_lag: tuple[float, ...]) -> int | None:
     return after if after < len(by_lag) else None
 
 
-def gradient_flow(walk: Walk, grad_outputs: np.ndarray | None = None) -> GradientFlow:
+def gradient_flow(
+    walk: Walk, grad_outputs: np.ndarray | None = None, grad_last: Arrays | None = None
+) -> GradientFlow:
     """Measure a cell's memory and gradient flow over sequences.
 
     Args:
         walk: the cell's way over them; see `walk`.
         grad_outputs: gradient of a loss for every output, `(batch, timesteps, size)`,
             for steps as they were given to the walk.
+        grad_last: the same for the last states, by name; zeros where not given.
     """
     norms, products, arriving = [], [], []
     for step, product in _products(walk):
         norms.append({"step": _spectral(step)})
         products.append(_figures(walk, product))
     if grad_outputs is not None:
-        arriving = _arriving(walk, walk.aligned(grad_outputs))
+        arriving = _arriving(walk, walk.aligned(grad_outputs), grad_last or {})
     found = _medians(walk, products, lag=0)
+    influence = found.pop("influence")
     return GradientFlow(
         cell=walk.sized.cell.name,
         sequences=len(walk.x),
         steps=walk.steps,
         step_norm=_medians(walk, norms[1:], lag=1)["step"],
-        influence=found.pop("influence"),
+        influence=influence,
         largest=found.pop("largest"),
         between=found,
         loss=_medians(walk, arriving, lag=1),
+        horizon=horizon(influence),
     )
 
 
@@ -181,10 +181,13 @@ def _spectral(matrices: np.ndarray) -> np.ndarray:
     return np.where(finite, scale * np.sqrt(np.maximum(squared, 0.0)), np.inf)
 
 
-def _arriving(walk: Walk, grad_outputs: np.ndarray) -> list[dict[str, np.ndarray]]:
+def _arriving(
+    walk: Walk, grad_outputs: np.ndarray, grad_last: Arrays
+) -> list[dict[str, np.ndarray]]:
     """Norm of the loss's gradient for each state, by lag from 1."""
     backward = state_gradient(walk)
     carried = {n: np.zeros_like(s[:, -1]) for n, s in walk.states.items()}
+    carried |= grad_last
     found = []
     for t in reversed(range(walk.steps)):
         values = walk.before(t) | {f"grad_{n}": g for n, g in carried.items()}

@@ -6,16 +6,13 @@ out and every sequence ends at the last step, so that a lag counts steps that co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from refrain.cells import SizedCell
 from refrain.errors import DataError
-from refrain.graph.evaluate import evaluate
-
-Arrays = Mapping[str, np.ndarray]
+from refrain.graph.evaluate import Arrays, evaluate
 
 
 @dataclass(frozen=True)
@@ -28,6 +25,7 @@ class Walk:
         x: what it read, `(batch, timesteps, features)`, in the order of reading.
         states: each state before every step and after the last, by name,
             `(batch, timesteps + 1, size)`.
+        outputs: of every step, `(batch, timesteps, size)`.
         counts: how many steps of each sequence count, `(batch,)`: the last ones.
         places: the step that reads each given step, or the last one before it that
             counts, `(batch, given timesteps)`; -1 where there is none.
@@ -37,6 +35,7 @@ class Walk:
     weights: Arrays
     x: np.ndarray
     states: Arrays
+    outputs: np.ndarray
     counts: np.ndarray
     places: np.ndarray
 
@@ -44,6 +43,11 @@ class Walk:
     def steps(self) -> int:
         """Steps of the longest sequence."""
         return self.x.shape[1]
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Which steps count, `(batch, timesteps)`."""
+        return np.arange(self.steps) >= self.steps - self.counts[:, None]
 
     def before(self, step: int) -> dict[str, np.ndarray]:
         """Values of all leaves of the cell's equations at a step."""
@@ -99,15 +103,17 @@ def walk(
     now = {name: np.zeros((len(x), size)) for name, size in sizes.items()}
     now |= {name: np.asarray(s, np.float64) for name, s in (first or {}).items()}
     history = {name: [state] for name, state in now.items()}
+    outputs = []
     for t in range(x.shape[1]):
         old = {f"{name}_prev": state for name, state in now.items()}
         step = evaluate(sized.graph, {"x": x[:, t], **old, **weights})
         begun = (t >= x.shape[1] - counts)[:, None]
         now = {name: np.where(begun, step[name], now[name]) for name in now}
+        outputs.append(step["output"])
         for name, state in now.items():
             history[name].append(state)
     states = {name: np.stack(s, axis=1) for name, s in history.items()}
-    return Walk(sized, weights, x, states, counts, places)
+    return Walk(sized, weights, x, states, np.stack(outputs, 1), counts, places)
 
 
 def _without_skipped(
