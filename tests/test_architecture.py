@@ -73,6 +73,7 @@ MAY_IMPORT_MODULES = {
 THIRD_PARTY = {
     "emit": {"llvmlite"},
     "runtime": {"llvmlite"},
+    "network": {"h5py"},
     "export": {"onnx", "onnxruntime"},
     "layers": {"keras"},
     "keras": {"keras"},

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -15,16 +15,13 @@ import typer
 from refrain.errors import DataError
 from refrain.files import write_bytes
 
-if TYPE_CHECKING:
-    from refrain.stream import Stream
-
 
 def stream(
     model: Annotated[
         Path,
         typer.Argument(
             metavar="MODEL",
-            help="File that Stream.save wrote, which needs no Keras, or a .keras file.",
+            help="A .keras file, or a file that Stream.save wrote.",
             show_default=False,
         ),
     ],
@@ -62,7 +59,9 @@ def stream(
     A frame is a line: numbers with commas, or JSON, a list or one number. Its answer
     is a line of the same form, written at once.
     """
-    opened = _opened(model)
+    import refrain.stream
+
+    opened = refrain.stream.load(model)
     if state is not None and state.exists():
         opened.restore(state.read_bytes())
     taken: list[float] = []
@@ -77,16 +76,6 @@ def stream(
             write_bytes(state, opened.state())
         if stats:
             print(_told(taken, period_ms), file=sys.stderr)
-
-
-def _opened(model: Path) -> Stream:
-    import refrain.stream
-    from refrain.cli.explain import check_file, load
-
-    if model.suffix != ".keras":
-        return refrain.stream.load(model)
-    check_file(model)
-    return refrain.stream.open(load(model))
 
 
 def _frames(file: Path | None) -> Iterator[tuple[Any, bool]]:

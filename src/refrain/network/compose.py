@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from refrain.cells.record import LARGEST_SIZE
 from refrain.derive.simplify import simplify
 from refrain.errors import ExportError
 from refrain.graph.graph import Graph, constant, leaf
@@ -138,6 +139,8 @@ class Step:
 
     def leaf(self, name: str, sizes: tuple[int, ...]) -> Node:
         """What enters the step: its input, or a state `<name>_prev`."""
+        if any(not 1 <= size <= LARGEST_SIZE for size in sizes):
+            raise ExportError(f"{name}: expected sizes from 1 to {LARGEST_SIZE:,}")
         shape: Shape = tuple(f"n{size}" for size in sizes)
         self.sizes |= dict(zip(shape, sizes, strict=True))
         self.leaves[name] = leaf(name, shape)

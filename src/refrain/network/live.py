@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from refrain.cells import SizedCell
-from refrain.cells.counterparts import KERAS_CELLS
-from refrain.errors import CellError, ExportError
+from refrain.errors import ExportError
 from refrain.network.records import (
     Both,
     Call,
@@ -25,10 +24,9 @@ from refrain.network.records import (
     Layer,
     Loop,
     Network,
+    refusal,
 )
-
-# What our layers can have beside Keras's settings, and ONNX here has not.
-_NOT_YET = ("zoneout", "trainable_initial_state", "return_all_states")
+from refrain.network.settings import check_settings, is_own, keras_cell
 
 
 def network_of(model: Any) -> Network:
@@ -102,19 +100,13 @@ def _read(layer: Any, features: int) -> Layer | Direction | Both | EachStep:
         return EachStep(layer.name, inner)
     if hasattr(layer, "cell"):
         return _direction(layer, features)
-    return Layer(layer.name, kind, layer.get_config(), _arrays(layer.weights))
+    config = layer.get_config()
+    check_settings(layer.name, kind, config)
+    return Layer(layer.name, kind, config, _arrays(layer.weights))
 
 
 def _direction(layer: Any, features: int) -> Direction:
-    if layer.stateful:
-        raise _refusal(
-            layer,
-            "it is stateful; make the model with stateful=False, give it the weights, "
-            "and export that one with streaming=True",
-        )
-    for setting in _NOT_YET:
-        if getattr(layer, setting, None):
-            raise _refusal(layer, f"{setting}={getattr(layer, setting)!r}")
+    check_settings(layer.name, type(layer).__name__, layer.get_config())
     loops = []
     for cell in getattr(layer.cell, "cells", [layer.cell]):
         sized = _equations(layer, cell)
@@ -136,20 +128,14 @@ def _equations(layer: Any, cell: Any) -> SizedCell:
     if isinstance(sized := getattr(cell, "sized", None), SizedCell):
         return sized
     kind = type(cell).__name__
-    if kind not in KERAS_CELLS or _is_own(cell):
+    if _is_own(cell):
         raise _refusal(layer, f"the equations of {kind} are not known")
-    made, names = KERAS_CELLS[kind]
-    config = cell.get_config()
-    try:
-        options = {name: config[name] for name in names}
-        return made(cell.units, use_bias=cell.use_bias, **options)
-    except CellError as error:
-        raise _refusal(layer, str(error)) from None
+    return keras_cell(layer.name, type(layer).__name__, kind, cell.get_config())
 
 
 def _is_own(layer: Any) -> bool:
     """Its class is the user's own."""
-    return type(layer).__module__.split(".")[0] not in ("keras", "refrain")
+    return is_own(type(layer).__module__)
 
 
 def _vocabulary(entry: Any) -> int | None:
@@ -181,6 +167,4 @@ def _arrays(variables: Any) -> list[np.ndarray]:
 
 
 def _refusal(layer: Any, reason: str) -> ExportError:
-    return ExportError(
-        f"the layer {layer.name} ({type(layer).__name__}) cannot be exported: {reason}"
-    )
+    return refusal(layer.name, type(layer).__name__, reason)

@@ -16,6 +16,7 @@ from refrain.network.records import Layer
 if TYPE_CHECKING:
     from refrain.network.compose import Step
 
+WIDEST = 1 << 13  # numbers that may be joined
 Merge = Callable[["Step", str, Layer, list[Node]], Node]
 
 
@@ -31,6 +32,8 @@ def _concatenate(step: Step, name: str, layer: Layer, values: list[Node]) -> Nod
     """
     layer.expect("axis", -1, 2)
     sizes = [step.size(value) for value in values]
+    if sum(sizes) > WIDEST:
+        raise layer.refuse(f"it makes {sum(sizes):,} numbers; expected {WIDEST:,}")
     rows = np.split(np.eye(sum(sizes)), np.cumsum(sizes)[:-1])
     moved = [
         value @ step.weight(f"{name}_place{k}", matrix)

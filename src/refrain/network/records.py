@@ -20,6 +20,11 @@ Arrays = Mapping[str, np.ndarray]
 Key = tuple[str, int]  # a layer, and which of its outputs
 
 
+def refusal(name: str, kind: str, reason: str) -> ExportError:
+    """The error for a layer that cannot be part of a network."""
+    return ExportError(f"the layer {name} ({kind}) cannot be exported: {reason}")
+
+
 @dataclass(frozen=True)
 class Layer:
     """A layer to be written: its name, class, settings and weights."""
@@ -37,9 +42,7 @@ class Layer:
 
     def refuse(self, reason: str) -> ExportError:
         """The error for what cannot be exported."""
-        return ExportError(
-            f"the layer {self.name} ({self.kind}) cannot be exported: {reason}"
-        )
+        return refusal(self.name, self.kind, reason)
 
     def expect(self, setting: str, *known: Any) -> Any:
         """A setting that has to have one of some values."""

@@ -21,6 +21,7 @@ from refrain.files import write_file
 from refrain.graph.graph import Graph
 from refrain.graph.parse import parse
 from refrain.graph.show import show
+from refrain.network.archive import network_in
 from refrain.network.compose import compose, task_of
 from refrain.network.live import network_of
 from refrain.network.records import Entry, Layer, Network
@@ -51,9 +52,10 @@ class Stepper:
 
     @staticmethod
     def of(model: Any) -> Stepper:
-        """The step of a live Keras model."""
+        """The step of a live Keras model, or of a `.keras` file."""
         try:
-            network, first = _without_embedding(network_of(model))
+            whole = network_in(model) if isinstance(model, Path) else network_of(model)
+            network, first = _without_embedding(whole)
             task, arrays = compose(network)
         except ExportError as error:
             raise StreamError(f"the model cannot run step by step: {error}") from None
