@@ -15,6 +15,8 @@ _EXTRAS = {
     "pandas": "forecast",
     "statsmodels": "forecast",
     "matplotlib": "report",
+    "sklearn": "text",
+    "tokenizers": "text",
     "jinja2": "report",
 }
 

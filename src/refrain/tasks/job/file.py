@@ -7,6 +7,7 @@ of Keras and refrain are made from it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -98,6 +99,21 @@ def load(path: Path, kind: str) -> Trained:
             arrays,
             dict(about["versions"]),
         )
+    except Exception:  # of any type: whatever lies in the file
+        raise _damaged(path) from None
+
+
+@contextlib.contextmanager
+def reading(path: Path, kind: str) -> Iterator[Trained]:
+    """What `load` reads, for code that takes it apart: parts that do not fit are told.
+
+    Raises:
+        RefrainError: as `load`, or the code inside found something that it did not
+            expect.
+    """
+    found = load(path, kind)
+    try:
+        yield found
     except Exception:  # of any type: whatever lies in the file
         raise _damaged(path) from None
 
