@@ -21,6 +21,13 @@ class CellShapeError(CellError):
     """Two operands in a cell's equations do not fit each other."""
 
 
+class LayerError(RefrainError, ValueError):
+    """A layer is made of, called with or given what does not fit it.
+
+    It is a ValueError too, which is what Keras's own layers raise there.
+    """
+
+
 class GraphError(RefrainError):
     """A graph breaks its own rules; a fault of the package, not of the user."""
 

@@ -216,3 +216,136 @@ def test_hostile_tensors_are_refused():
     del computed.graph.initializer[0]
     with pytest.raises(ConversionError, match="expected W as a tensor of the file"):
         refrain.from_onnx(computed)
+
+
+def chain_of(kinds, between, direction="forward"):
+    """A graph of nodes, each of which reads the one before, moved as exporters do."""
+    count = 2 if direction == "bidirectional" else 1
+    nodes, tensors, name, features = [], [], "X", FEATURES
+    for k, kind in enumerate(kinds):
+        rows = GATES[kind] * UNITS
+        shapes = ((count, rows, features), (count, rows, UNITS), (count, 2 * rows))
+        given = [f"{part}{k}" for part in "WRB"]
+        for seed, (tensor, shape) in enumerate(zip(given, shapes, strict=True)):
+            array = 0.4 * real(*shape, seed=3 * k + seed)
+            tensors.append(numpy_helper.from_array(array, tensor))
+        out = [f"Y{k}", *(f"Y{k}_{s}" for s in STATES[kind])]
+        more = {"linear_before_reset": 1} if kind == "GRU" else {}
+        settings = {"hidden_size": UNITS, "direction": direction, **more}
+        nodes.append(helper.make_node(kind, [name, *given], out, f"n{k}", **settings))
+        name, features = f"Y{k}", count * UNITS
+        for j, (op, setting) in enumerate(between if k < len(kinds) - 1 else ()):
+            reads, more = [name], {}
+            if op == "Transpose":
+                more = {"perm": setting}
+            elif setting is not None:
+                numbers = numpy_helper.from_array(np.array(setting), f"c{k}{j}")
+                tensors.append(numbers)
+                reads.append(f"c{k}{j}")
+            name = f"moved{k}{j}"
+            nodes.append(helper.make_node(op, reads, [name], **more))
+    returned = [*nodes[-1].output[:1]]
+    returned += [n for node in nodes if node.name for n in node.output[1:]]
+    graph = helper.make_graph(
+        nodes,
+        "chain",
+        [helper.make_tensor_value_info("X", FLOAT, (STEPS, BATCH, FEATURES))],
+        [helper.make_tensor_value_info(n, FLOAT, None) for n in returned],
+        tensors,
+    )
+    opset = [helper.make_opsetid("", 14)]
+    return helper.make_model(graph, opset_imports=opset, ir_version=9)
+
+
+SQUEEZED = [("Identity", None), ("Squeeze", [1])]
+SIDE_BY_SIDE = [("Transpose", [0, 2, 1, 3]), ("Reshape", [0, 0, -1])]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "between", "direction"),
+    [
+        (["LSTM", "GRU", "LSTM"], SQUEEZED, "forward"),
+        (["GRU", "RNN"], SIDE_BY_SIDE, "bidirectional"),
+        (["RNN", "GRU"], SIDE_BY_SIDE, "reverse"),
+    ],
+)
+def test_a_chain_of_nodes_is_one_model(kinds, between, direction):
+    model, x = chain_of(kinds, between, direction), real(BATCH, STEPS, FEATURES, seed=7)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    y, *last = session.run(None, {"X": x.swapaxes(0, 1)})
+    expected = [y.transpose(2, 0, 1, 3).reshape(BATCH, STEPS, -1)]
+    counts = [len(STATES[kind]) for kind in kinds]
+    for n in counts:
+        states, last = last[:n], last[n:]
+        expected += [s[k] for k in range(len(states[0])) for s in states]
+    found = [array(a) for a in refrain.from_onnx(model)(x)]
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    one = refrain.from_onnx(model, "n1")
+    assert one.inputs[0].shape[-1] == (2 if direction == "bidirectional" else 1) * UNITS
+
+
+def test_lengths_and_states_of_a_chain():
+    model = chain_of(["GRU", "LSTM"], SQUEEZED)
+    for node in (model.graph.node[0], model.graph.node[-1]):
+        node.input.extend(["lengths", f"{node.name}_h"])
+    model.graph.node[-1].input.append("n1_c")
+    for name in ("n0_h", "n1_h", "n1_c"):
+        shape = (1, BATCH, UNITS)
+        model.graph.input.append(helper.make_tensor_value_info(name, FLOAT, shape))
+    whole = helper.make_tensor_value_info("lengths", TensorProto.INT32, (BATCH,))
+    model.graph.input.append(whole)
+    x, lengths = real(BATCH, STEPS, FEATURES), np.array([5, 2, 3], "int32")
+    states = {n: real(1, BATCH, UNITS, seed=k) for k, n in enumerate(("a", "b", "c"))}
+    fed = dict(zip(("n0_h", "n1_h", "n1_c"), states.values(), strict=True))
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    y, *last = session.run(None, {"X": x.swapaxes(0, 1), "lengths": lengths, **fed})
+    made = refrain.from_onnx(model)
+    assert [i.name for i in made.inputs][2:] == [
+        "layer_0_forward_h",
+        "layer_1_forward_h",
+        "layer_1_forward_c",
+    ]
+    mask = np.arange(STEPS) < lengths[:, None]
+    found = made([x, mask, *(s[0] for s in states.values())])
+    expected = [y[:, 0].swapaxes(0, 1), *(s[0] for s in last)]
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(array(ours), theirs, atol=1e-5)
+    model.graph.node[0].input[4] = ""
+    with pytest.raises(ConversionError, match=r"the same lengths .*None, lengths"):
+        refrain.from_onnx(model)
+
+
+@pytest.mark.parametrize(
+    ("between", "message"),
+    [
+        (
+            [("Transpose", [0, 2, 1, 3]), ("Relu", None)],
+            r"node moved01 \(Relu\) between",
+        ),
+        ([("Reshape", [0, 0, -1])], "another arrangement"),
+        ([("Transpose", [2, 0, 1, 3]), ("Reshape", [0, 0, -1])], "another arrangement"),
+        ([("Squeeze", [3])], "another arrangement"),
+        ([("Reshape", [7, 7, 7])], "another arrangement"),
+    ],
+)
+def test_what_is_no_chain_is_refused(between, message):
+    model = chain_of(["LSTM", "LSTM"], between, "bidirectional")
+    with pytest.raises(ConversionError, match=message):
+        refrain.from_onnx(model)
+
+
+def test_branches_and_circles_are_no_chain():
+    model = chain_of(["LSTM", "GRU", "RNN"], SQUEEZED)
+    model.graph.node[-1].input[0] = "moved01"
+    text = r"expected a chain .* the graph has n0 \(LSTM\), n1 \(GRU\), n2 \(RNN\)"
+    with pytest.raises(ConversionError, match=text):
+        refrain.from_onnx(model)
+    model.graph.node[0].input[0] = "Y0"
+    with pytest.raises(ConversionError, match=r"another arrangement|expected a chain"):
+        refrain.from_onnx(model)
+    circle = chain_of(["LSTM", "GRU"], SQUEEZED)
+    circle.graph.node[1].input[0] = "moved01"
+    with pytest.raises(ConversionError, match="a graph without circles"):
+        refrain.from_onnx(circle)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from refrain import cells, layers
-from refrain.errors import CellError, CellShapeError, KernelError
+from refrain.errors import CellError, CellShapeError, KernelError, LayerError
+from tests.layers.contract import array
 from tests.layers.samples import mgu
 
 X = np.zeros((2, 3, 4), "float32")
@@ -51,8 +52,55 @@ def test_no_units_of_equations(units):
 
 @pytest.mark.parametrize("make", KINDS)
 def test_unknown_activation(make):
-    with pytest.raises(ValueError, match="activation function identifier: tanhh"):
+    text = r"an activation among .*tanh, .*; received 'tanhh'\.\n  Hint: did .* tanh"
+    with pytest.raises(LayerError, match=text):
         make(3, activation="tanhh")
+    with pytest.raises(
+        ValueError, match=r"received 'what'\.\n  Hint: or give a functi"
+    ):
+        make(3, "what")
+
+
+@pytest.mark.parametrize("make", [layers.LSTMCell, layers.GRUCell])
+def test_unknown_activation_of_a_cell(make):
+    with pytest.raises(LayerError, match=r"Cell: expected .* received 'sigmoida'"):
+        make(3, recurrent_activation="sigmoida")
+
+
+@pytest.mark.parametrize(
+    ("change", "received"),
+    [
+        (lambda w: w[:2], r"received \(4, 6\), \(2, 6\)\."),
+        (lambda w: [a.T for a in w], r"received \(6, 4\), \(6, 2\), \(6, 2\)\."),
+        (lambda w: [], "received none."),
+    ],
+)
+def test_weights_that_do_not_fit(change, received):
+    layer = layers.GRU(2, name="named")
+    layer.build((None, None, 4))
+    arrays = [array(weight.value) for weight in layer.weights]
+    expected = r"named: expected weights of shape kernel \(4, 6\), .* bias \(2, 6\); "
+    with pytest.raises(LayerError, match=f"{expected}{received}\n  Hint: build"):
+        layer.set_weights(change(arrays))
+    with pytest.raises(LayerError, match="expected weights of shape none; received"):
+        layers.GRU(2).set_weights(arrays)
+
+
+@pytest.mark.parametrize(
+    "make", [layers.LSTM, lambda n, **kw: layers.Bidirectional(layers.GRU(n, **kw))]
+)
+def test_another_batch_than_states_are_kept_for(make):
+    layer = make(3, stateful=True)
+    layer(X)
+    with pytest.raises(LayerError, match=r"expected a batch of 2.* received one of 1"):
+        layer(X[:1])
+
+
+def test_there_are_no_constants():
+    """Nor are there in Keras 3, though its documentation speaks of them."""
+    for of in (layers, keras.layers):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'constants'"):
+            of.RNN(of.LSTMCell(3))(X, constants=[STATE])
 
 
 def test_unknown_option_of_equations():

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FunctionType, NoneType
 from typing import Any
 
@@ -22,14 +22,16 @@ from refrain.errors import ConversionError, RefrainError, innermost
 
 # Arguments that Keras tells itself.
 _EVERY_MODEL = ("self", "name", "trainable", "dtype", "inputs", "outputs")
+# What a layer, with its configuration, becomes: a class and what that is made of.
+Becomes = Callable[[Any, dict[str, Any]], tuple[type, dict[str, Any]] | None]
 
 
-def copied(model: Any, classes: Mapping[type, type]) -> Any:
+def copied(model: Any, becomes: Becomes) -> Any:
     """A copy of a model; variables are copied, not shared.
 
     Args:
         model: a Keras model or layer; it is not changed.
-        classes: what layers of exactly these classes become; arguments that they do
+        becomes: what a layer becomes; None leaves it. Arguments that the class does
             not take are left out.
 
     Raises:
@@ -39,7 +41,7 @@ def copied(model: Any, classes: Mapping[type, type]) -> Any:
     for layer in layers_of(model):
         _check_constructor(layer)
     try:
-        new = _structure(model, classes)
+        new = _structure(model, becomes)
     except RefrainError:
         raise
     except Exception as fault:  # of any type: code of the user's classes runs here
@@ -95,7 +97,7 @@ def arguments_of(found: type) -> set[str]:
     return {name for make in makers for name in inspect.signature(make).parameters}
 
 
-def _structure(model: Any, classes: Mapping[type, type]) -> Any:
+def _structure(model: Any, becomes: Becomes) -> Any:
     # Lambdas warn that they cannot be saved; they are handed over here.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
@@ -104,11 +106,11 @@ def _structure(model: Any, classes: Mapping[type, type]) -> Any:
         for layer, part in list(_written(model, config)):
             part.pop("compile_config", None)
             _hand_over(layer, part["config"], custom)
-            if type(layer) in classes:
-                found = classes[type(layer)]
-                taken = arguments_of(found).intersection(part["config"])
+            if made := becomes(layer, part["config"]):
+                found, given = made
                 part.update(_place_of(found))
-                part["config"] = {key: part["config"][key] for key in taken}
+                taken = arguments_of(found).intersection(given)
+                part["config"] = {key: given[key] for key in taken}
             elif not _of_keras(layer):
                 name = keras.saving.get_registered_name(type(layer))
                 if custom.setdefault(name, type(layer)) is not type(layer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -18,6 +19,7 @@ from refrain.convert.names import (
     standing_for,
 )
 from refrain.errors import ConversionError
+from refrain.layers.equations import keras_cell_of
 
 
 class Accelerated:
@@ -56,7 +58,7 @@ def accelerate(model: Any = None) -> Any:
     _check(model)
     # For layers that a class of the user's makes in its constructor.
     with standing_for(OURS):
-        return copied(model, TO_OURS)
+        return copied(model, lambda layer, config: _of(TO_OURS, layer, config))
 
 
 def restore() -> None:
@@ -82,7 +84,7 @@ def to_keras(model: Any) -> Any:
             + "\n  ".join(dict.fromkeys(reasons))
         )
     with standing_for(KERAS):
-        made = copied(model, TO_KERAS)
+        made = copied(model, _in_keras)
     left = [layer for layer in layers_of(made) if type(layer) in TO_KERAS]
     if left:
         raise ConversionError(
@@ -100,11 +102,23 @@ def _check(model: Any) -> None:
         )
 
 
+def _of(classes: Mapping[type, type], layer: Any, config: dict[str, Any]) -> Any:
+    return (classes[type(layer)], config) if type(layer) in classes else None
+
+
+def _in_keras(layer: Any, config: dict[str, Any]) -> tuple[type, dict] | None:
+    if isinstance(layer, layers.CellLayer) and (known := keras_cell_of(layer.sized)):
+        name, settings = known
+        return KERAS[name], {**config, **settings}
+    return _of(TO_KERAS, layer, config)
+
+
 def _obstacles(layer: Any) -> list[str]:
     """Why Keras has no layer for this one."""
     name = f"{layer.name} ({type(layer).__name__})"
     if isinstance(layer, layers.CellLayer):
-        return [f"{name}: the equations of {layer.sized.cell.name} are no Keras cell"]
+        known, cell = keras_cell_of(layer.sized), layer.sized.cell.name
+        return [] if known else [f"{name}: the equations of {cell} are no Keras cell"]
     if type(layer) not in TO_KERAS:
         return []
     return [

@@ -6,19 +6,19 @@ and z r h for GRU, and has two biases, one behind the other.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from refrain.convert.graph import RECURRENT, array_of, chosen, constants_of, load
 from refrain.convert.recurrence import Recurrence, layer_of, reordered
 from refrain.errors import ConversionError
 
-_KIND = {"RNN": "simple_rnn", "LSTM": "lstm", "GRU": "gru"}
+_KIND = dict(zip(RECURRENT, ("simple_rnn", "lstm", "gru"), strict=True))
 # Where Keras's gates lie among those of ONNX.
 _ORDER = {"RNN": [0], "LSTM": [0, 2, 3, 1], "GRU": [0, 1, 2]}
 _COUPLED, _PEEPHOLES = [0, 3, 1], [0, 2, 1]  # of our cells for these: i g o; i f o
@@ -51,34 +51,58 @@ _WITH_CONSTANTS = {
 
 
 def from_onnx(source: Any, node: str | None = None) -> keras.Model:
-    """A model of our layers that computes what a recurrent node of an ONNX model does.
+    """A model of our layers that computes what recurrent nodes of an ONNX model do.
 
     Args:
         source: path of a file, or an `onnx.ModelProto`. Nothing outside of it is read.
-        node: name of an RNN, GRU or LSTM node, or of one of its outputs; may be left
-            out where there is one such node.
+        node: name of an RNN, GRU or LSTM node, or of one of its outputs. Without it,
+            all of them: they have to form a chain, each reading the outputs of the one
+            before, both directions side by side.
 
     Returns:
         A model with the inputs that are connected in the graph, in this order: the
         sequences `(batch, timesteps, features)`; for `sequence_lens` the mask
         `(batch, timesteps)`, true where a step is within the length; first states,
-        each `(batch, units)`, h before c and forward before backward. It returns all
-        outputs `(batch, timesteps, units)`, directions side by side and zero behind
-        the end, and the last states in the same order as the first.
+        each `(batch, units)`, h before c, forward before backward, node after node. It
+        returns all outputs `(batch, timesteps, units)` of the last node, directions
+        side by side and zero behind the end, and the last states in the same order as
+        the first.
 
     Raises:
-        ConversionError: the file is no ONNX model, it has no such node, or our layers
-            do not compute the same: `clip`, weights that the graph computes,
-            activations that equations do not know.
+        ConversionError: the file is no ONNX model, it has no such node, its nodes are
+            no chain, or our layers do not compute the same: `clip`, weights that the
+            graph computes, activations that equations do not know.
     """
-    graph = _load(source).graph
-    found = _chosen(graph, node)
-    constants = _constants(graph)
+    graph = load(source).graph
+    constants = constants_of(graph)
+    return _model([_part(n, constants) for n in chosen(graph, constants, node)])
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One node as a layer of ours.
+
+    Attributes:
+        layer: with its weights.
+        lengths: what the graph calls the node's lengths, where it has any.
+        first: names and size of the first states that the graph gives it.
+        backward: it reads from the last step to the first.
+        features: size of what it reads.
+    """
+
+    layer: Any
+    lengths: str | None
+    first: list[tuple[str, int]]
+    backward: bool
+    features: int
+
+
+def _part(node: Any, constants: Mapping[str, Any]) -> _Part:
     given = {
-        name: value for name, value in zip(_INPUTS, found.input, strict=False) if value
+        name: value for name, value in zip(_INPUTS, node.input, strict=False) if value
     }
-    attributes = _attributes(found)
-    directions = _directions(found, given, constants, attributes)
+    attributes = _attributes(node)
+    directions = _directions(node, given, constants, attributes)
     backward = attributes.get("direction") == "reverse"
     arguments: dict[str, Any] = {"go_backwards": True} if backward else {}
     layer = layer_of(
@@ -88,83 +112,52 @@ def from_onnx(source: Any, node: str | None = None) -> keras.Model:
         zero_output_for_mask=True,
         **arguments,
     )
-    return _model(found, layer, directions, _connected(given, constants), backward)
-
-
-def _model(
-    node: Any,
-    layer: Any,
-    directions: Sequence[Recurrence],
-    connected: set[str],
-    backward: bool,
-) -> keras.Model:
-    sequences = keras.Input((None, directions[0].features), name="sequences")
-    inputs, call = [sequences], {}
-    if "sequence_lens" in connected:
-        call["mask"] = keras.Input((None,), dtype="bool", name="mask")
-        inputs.append(call["mask"])
-    if connected & {"initial_h", "initial_c"}:
-        names = [
-            f"{'backward' if k or backward else 'forward'}_{state}"
-            for k in range(len(directions))
-            for state in _STATES[node.op_type]
-        ]
-        states = [keras.Input((directions[0].units,), name=name) for name in names]
-        call["initial_state"] = states
-        inputs += states
-    outputs, *last = layer(sequences, **call)
-    if backward:
-        outputs = ops.flip(outputs, axis=1)  # Keras leaves them in the order of reading
-    # Keras minds whether one input comes in a list.
-    taken = inputs if len(inputs) > 1 else sequences
-    return keras.Model(taken, [outputs, *last])
-
-
-def _load(source: Any) -> Any:
-    """The model, without what its tensors may refer to outside of it."""
-    import onnx
-
-    if isinstance(source, onnx.ModelProto):
-        return source
-    if not isinstance(source, (str, os.PathLike)):
-        raise ConversionError(
-            "expected the path of an ONNX file or an onnx.ModelProto, received "
-            f"{type(source).__name__}"
-        )
-    try:
-        return onnx.load_model_from_string(Path(source).read_bytes())
-    except OSError as fault:
-        raise ConversionError(f"cannot read {source}: {fault.strerror}") from None
-    except Exception:  # of any type: whatever lies in the file
-        raise ConversionError(f"{source} is not an ONNX model") from None
-
-
-def _chosen(graph: Any, name: str | None) -> Any:
-    """The recurrent node of this name, or the only one."""
-    nodes = [
-        n for n in graph.node if n.op_type in _KIND and n.domain in ("", "ai.onnx")
+    first = [
+        (f"{'backward' if k or backward else 'forward'}_{state}", recurrence.units)
+        for k, recurrence in enumerate(directions)
+        for state in _STATES[node.op_type]
     ]
-    if name is not None:
-        fitting = [n for n in nodes if name and name in (n.name, *n.output)]
-    else:
-        fitting = nodes
-    if len(fitting) == 1:
-        return fitting[0]
-    names = ", ".join(f"{n.name or n.output[0]} ({n.op_type})" for n in nodes)
-    raise ConversionError(
-        f"expected the name of one recurrent node, received {name!r}; the graph has "
-        f"{names or 'none'}"
+    started = _started(given, constants)
+    return _Part(
+        layer,
+        given.get("sequence_lens"),
+        first if started else [],
+        backward,
+        directions[0].features,
     )
 
 
-def _constants(graph: Any) -> dict[str, Any]:
-    """Tensors that the file holds, by name."""
-    found = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant":
-            values = [a.t for a in node.attribute if a.name == "value"]
-            found |= dict.fromkeys(node.output, values[0]) if values else {}
-    return found
+def _model(parts: Sequence[_Part]) -> keras.Model:
+    """Layers one after the other, with an input for all that the graph gives them."""
+    lengths = {part.lengths for part in parts}
+    if len(lengths) > 1:
+        raise ConversionError(
+            "expected the same lengths for all recurrent nodes of a chain, received "
+            f"{', '.join(sorted(map(str, lengths)))}"
+        )
+    sequences = keras.Input((None, parts[0].features), name="sequences")
+    inputs, given = [sequences], {}
+    if lengths != {None}:
+        given["mask"] = keras.Input((None,), dtype="bool", name="mask")
+        inputs.append(given["mask"])
+    outputs, ends = sequences, []
+    for k, part in enumerate(parts):
+        where = f"layer_{k}_" if len(parts) > 1 else ""
+        first = [keras.Input((n,), name=f"{where}{name}") for name, n in part.first]
+        outputs, *last = part.layer(outputs, initial_state=first or None, **given)
+        if part.backward:
+            outputs = ops.flip(outputs, axis=1)  # Keras leaves the order of reading
+        inputs += first
+        ends += last
+    # Keras minds whether one input comes in a list.
+    taken = inputs if len(inputs) > 1 else sequences
+    return keras.Model(taken, [outputs, *ends])
+
+
+def _started(given: Mapping[str, str], constants: Mapping[str, Any]) -> bool:
+    """Whether first states are an input of the model; zeros are left out."""
+    names = [given[n] for n in ("initial_h", "initial_c") if n in given]
+    return any(n not in constants or np.any(array_of(constants[n])) for n in names)
 
 
 def _attributes(node: Any) -> dict[str, Any]:
@@ -187,20 +180,6 @@ def _attributes(node: Any) -> dict[str, Any]:
     return {**found, "direction": direction}
 
 
-def _connected(given: Mapping[str, str], constants: Mapping[str, Any]) -> set[str]:
-    """Inputs that the model has to take; first states of zeros are left out."""
-    return {
-        name
-        for name in ("sequence_lens", "initial_h", "initial_c")
-        if name in given
-        and not (
-            name.startswith("initial")
-            and given[name] in constants
-            and not np.any(_array(constants[given[name]]))
-        )
-    }
-
-
 def _directions(
     node: Any,
     given: Mapping[str, str],
@@ -216,7 +195,7 @@ def _directions(
                     f"{kind}: expected {name} as a tensor of the file, received "
                     f"{given.get(name)!r}, which the graph computes or takes"
                 )
-            arrays[name] = _array(constants[given[name]])
+            arrays[name] = array_of(constants[given[name]])
     if not np.any(arrays.get("P", 0.0)):
         arrays.pop("P", None)
     elif attributes.get("input_forget"):
@@ -320,26 +299,3 @@ def _activation(kind: str, name: str, constants: Sequence[Iterator[float]]) -> s
             return ours
         name = f"{name} with constants {given}"
     raise ConversionError(f"{kind}: our layers have no activation {name}")
-
-
-def _array(tensor: Any) -> np.ndarray:
-    """A tensor of the file.
-
-    Raises:
-        ConversionError: it lies in another file, is damaged or no real numbers.
-    """
-    import onnx
-
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        raise ConversionError(
-            f"{tensor.name}: expected weights inside the file; it refers to another one"
-        )
-    try:
-        array = onnx.numpy_helper.to_array(tensor)
-    except (ValueError, TypeError, KeyError, OverflowError, MemoryError) as fault:
-        raise ConversionError(f"{tensor.name}: damaged tensor: {fault}") from None
-    if array.dtype not in (np.float16, np.float32):
-        raise ConversionError(
-            f"{tensor.name}: expected float32, received {array.dtype}"
-        )
-    return array.astype("float32")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops, tree
 from keras.backend import standardize_dtype
 from keras.src import backend
 
 from refrain.cells import Cell, SizedCell
-from refrain.errors import CellError, CellShapeError
+from refrain.errors import CellError, CellShapeError, LayerError
+from refrain.graph.functions import ACTIVATIONS
 
 Shape = Sequence[int | None]
 
@@ -29,6 +32,59 @@ def sized_cell(cell: Any) -> SizedCell:
             f"{cell.name}: expected a number of units, e.g. {cell.name}(128)"
         )
     raise CellError(f"expected a cell with its units, e.g. lstm(128); received {cell}")
+
+
+def check_activations(kind: str, args: Sequence[Any], kwargs: Any) -> None:
+    """Refuse arguments of a layer with a name that is no activation of Keras.
+
+    Raises:
+        LayerError: one is unknown.
+    """
+    # They follow the number of units.
+    given = [*args[1:3], kwargs.get("activation"), kwargs.get("recurrent_activation")]
+    for name in (n for n in given if isinstance(n, str)):
+        try:
+            keras.activations.get(name)
+        except ValueError:
+            near = difflib.get_close_matches(name, ACTIVATIONS, 1)
+            hint = f"did you mean {near[0]}?" if near else "or give a function."
+            raise LayerError(
+                f"{kind}: expected an activation among {', '.join(ACTIVATIONS)}; "
+                f"received {name!r}.\n  Hint: {hint}"
+            ) from None
+
+
+def check_batch(layer: Any, sequences: Any) -> None:
+    """Refuse another number of sequences than a stateful layer keeps states for.
+
+    Raises:
+        LayerError: there are more or fewer.
+    """
+    expected, received = layer._expected_batch_size, sequences.shape[0]
+    if layer.stateful and None not in (expected, received) and expected != received:
+        raise LayerError(
+            f"{layer.name}: expected a batch of {expected}, for which a stateful layer "
+            f"keeps states; received one of {received}.\n  Hint: leave out an "
+            "incomplete last batch, or make a layer with stateful=False for other "
+            "sizes, with the same weights."
+        )
+
+
+def check_weights(layer: Any, given: Sequence[Any]) -> None:
+    """Refuse arrays that are not a layer's weights by number and shape.
+
+    Raises:
+        LayerError: they are others.
+    """
+    expected = [tuple(weight.shape) for weight in layer.weights]
+    received = [np.shape(array) for array in given]
+    if expected != received:
+        named = ", ".join(f"{w.name} {tuple(w.shape)}" for w in layer.weights)
+        raise LayerError(
+            f"{layer.name}: expected weights of shape {named or 'none'}; received "
+            f"{_listed(received)}.\n  Hint: build the layer first; weights of PyTorch "
+            "and ONNX are packed otherwise, see refrain.from_torch and from_onnx."
+        )
 
 
 def checked_states(
@@ -61,7 +117,8 @@ def _checked(name: str, expected: Sequence[Shape], given: Any) -> list[Any]:
     if len(received) != len(expected) or not all(map(_fits, received, expected)):
         raise CellShapeError(
             f"{name}: expected states of shape {_listed(expected)}, received "
-            f"{_listed(received)}"
+            f"{_listed(received)}.\n  Hint: one array for each state, in the order in "
+            "which return_state=True gives them."
         )
     return states
 
@@ -82,7 +139,9 @@ def checked_mask(name: str, given: Any, sequences: Any) -> Any | None:
     expected = tuple(sequences.shape[:2])
     if not _fits(mask.shape, expected):
         raise CellShapeError(
-            f"{name}: expected a mask of shape {expected}, received {tuple(mask.shape)}"
+            f"{name}: expected a mask of shape {expected}, received "
+            f"{tuple(mask.shape)}.\n  Hint: one truth value for each step of each "
+            "sample, true where it counts."
         )
     return mask
 
@@ -121,7 +180,7 @@ def mask_of_lengths(name: str, given: Any, sequences: Any, mask: Any) -> Any:
     if not _fits(lengths.shape, expected):
         raise CellShapeError(
             f"{name}: expected lengths of shape {expected}, received "
-            f"{tuple(lengths.shape)}"
+            f"{tuple(lengths.shape)}.\n  Hint: the number of steps of each sample."
         )
     if "int" not in kind:
         raise CellError(f"{name}: expected lengths to be integers, received {kind}")

@@ -21,7 +21,7 @@ from refrain.cells.weights import Initializer, Weight
 from refrain.errors import CellError
 from refrain.graph.dropout import INPUT, RECURRENT, with_dropout
 from refrain.graph.functions import ACTIVATIONS
-from refrain.layers.checks import checked_states, sized_cell
+from refrain.layers.checks import check_activations, checked_states, sized_cell
 from refrain.layers.scan import Executor, Weights
 from refrain.layers.symbolic import Untraced
 
@@ -60,6 +60,18 @@ def has_equations(cell: Any) -> bool:
 _KERAS_CELLS = tuple(
     (getattr(keras.layers, name), *known) for name, known in KERAS_CELLS.items()
 )
+
+
+def keras_cell_of(sized: SizedCell) -> tuple[str, dict[str, Any]] | None:
+    """The class of Keras's cell for equations, by name, and its settings, or None."""
+    options = sized.cell.resolve(sized.options)
+    functions = {k: o.__name__ for k, o in options.items() if callable(o)}
+    if any(options[k] is not ACTIVATIONS.get(name) for k, name in functions.items()):
+        return None
+    for name, (cell, _) in KERAS_CELLS.items():
+        if cell is sized.cell:
+            return name, {**options, **functions, "units": sized.sizes["units"]}
+    return None
 
 
 def _activation_name(function: Any) -> str:
@@ -101,6 +113,10 @@ def _by_gate(kind: str, gates: tuple[str, ...], drawn: Any) -> dict[str, Any]:
 
 class EquationCall(keras.layers.Layer):
     """One step of a Keras cell, computed from its equations where they are known."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        check_activations(type(self).__name__, args, kwargs)
+        super().__init__(*args, **kwargs)
 
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         """Map `(batch, features)` and states to the output and the new states."""

@@ -18,6 +18,9 @@ from refrain.errors import CellError
 from refrain.layers.beyond import ARGUMENTS, FirstStates, Steps, zoneout_rates
 from refrain.layers.checks import (
     carry_mask,
+    check_activations,
+    check_batch,
+    check_weights,
     checked_states,
     mask_of_call,
     sized_cell,
@@ -67,6 +70,7 @@ class EquationLoop(keras.layers.RNN):
         trainable_initial_state: bool = False,
         **kwargs: Any,
     ):
+        check_activations(type(self).__name__, args, kwargs)
         super().__init__(*args, **kwargs)
         self.zoneout = dict(zoneout) if isinstance(zoneout, Mapping) else zoneout
         self.return_all_states = return_all_states
@@ -111,6 +115,11 @@ class EquationLoop(keras.layers.RNN):
             features = sequences_shape[-1]
             self.input_spec = keras.InputSpec(ndim=3, axes={-1: features})
 
+    def set_weights(self, weights: Any) -> None:
+        """Set the weights, in the order of `weights`, to arrays of their shapes."""
+        check_weights(self, weights)
+        super().set_weights(weights)
+
     @property
     def variables(self) -> list[Any]:
         """Weights, seeds, and kept states, which are no weights.
@@ -151,6 +160,7 @@ class EquationLoop(keras.layers.RNN):
             resets: `(batch, timesteps)`, true where a sequence begins anew.
             lengths: `(batch,)`, how many steps count, instead of a mask.
         """
+        check_batch(self, sequences)
         mask = mask_of_call(self.name, sequences, mask, resets, lengths)
         steps = Steps(mask, resets)
         plain = resets is None and not self.return_all_states
