@@ -98,7 +98,7 @@ def test_progress_goes_to_standard_error(twice):
 
 def test_the_picture_is_one(twice):
     folder = twice[0][-1]
-    files = ["comparison.json", "comparison.png", "runs"]
+    files = ["comparison.html", "comparison.json", "comparison.png", "runs"]
     assert sorted(os.listdir(folder)) == files
     runs = [f"{cell}-{part}.json" for cell in ("gru", "rnn") for part in PARTS]
     assert sorted(os.listdir(folder / "runs")) == runs

@@ -1,10 +1,13 @@
 """A comparison as a race would leave it, with figures that are easy to check."""
 
+from dataclasses import replace
+
 from refrain.compare.record import (
     Comparison,
     Confusion,
     Entry,
     Latency,
+    Memory,
     Metric,
     Network,
     Run,
@@ -41,13 +44,24 @@ def network(directions=1, gates=2, way="stream", p99_us=4.0, **changed):
     return Network(**{**figures, **changed})
 
 
+def memory(horizon=9, reach=0.05, steps=24, gates=("z",)):
+    return Memory(
+        steps=steps,
+        horizon=horizon,
+        influence=tuple(0.9**k for k in range(steps + 1)),
+        gradient=tuple(reach ** (k / (steps - 1)) for k in range(steps)),
+        gates={name: [[0.25, 0.75]] * steps for name in gates},
+    )
+
+
 def run(seed=0, shown=(), losses=(0.9, 0.5, 0.7), **scores):
     return Run(seed, scores, training(losses=losses), 480_000.0, shown)
 
 
-def entry(key, name, values, shown=(), cost=None, **changed):
+def entry(key, name, values, shown=(), cost=None, memory=None, **changed):
     """A network whose MASE has these values, one a seed, and whose MAE twice them."""
     runs = tuple(run(k, shown, MASE=v, MAE=2 * v) for k, v in enumerate(values))
+    runs = (*(replace(r, memory=memory) for r in runs[:1]), *runs[1:])
     return Entry(key, name, runs=runs, network=cost or network(), **changed)
 
 
@@ -65,6 +79,7 @@ def comparison(*networks, values=None, times=None, truth=None, horizon=2, **chan
     record = {
         "task": "forecast",
         "title": "load (kW), größe.csv",
+        "about": ("6 points",),
         "subtitle": "test part",
         "metrics": (MASE, MAE),
         "loss": "loss: scaled MAE",

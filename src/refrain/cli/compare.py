@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from refrain.compare.record import Comparison
+    from refrain.study.candidates import Candidate
 
-PICTURE, FIGURES = "comparison.png", "comparison.json"
+REPORT, PICTURE, FIGURES = "comparison.html", "comparison.png", "comparison.json"
 USUAL = "rnn,lstm,gru,bilstm"
 
 
@@ -161,7 +162,9 @@ def compare(
     with display:
         race.go(jobs)
     command = shlex.join(["refrain", *sys.argv[1:]])
-    _write(out, race.comparison(command), folder, quiet)
+    comparison = race.comparison(command)
+    _print(out, comparison, quiet)
+    _write(out, comparison, race.candidates, folder, quiet)
 
 
 def _lines(out: Console, title: str, lines: Iterable[str]) -> None:
@@ -171,12 +174,12 @@ def _lines(out: Console, title: str, lines: Iterable[str]) -> None:
         out.print(f"  {line}", markup=False, soft_wrap=True)
 
 
-def _write(out: Console, comparison: Comparison, folder: Path, quiet: bool) -> None:
-    """Print the tables; write picture and figures."""
+def _print(out: Console, comparison: Comparison, quiet: bool) -> None:
+    """The tables, what failed, and the verdict."""
     from refrain.cli.tables import make_table, table_width
-    from refrain.compare.picture import write_picture
-    from refrain.compare.record import write_json
+    from refrain.compare.findings import findings
     from refrain.compare.table import costs, quality
+    from refrain.compare.verdict import verdict
 
     for figures in (quality(comparison), costs(comparison)):
         table = make_table(figures)
@@ -186,9 +189,31 @@ def _write(out: Console, comparison: Comparison, folder: Path, quiet: bool) -> N
         if not quiet:
             _lines(out, "", figures.notes)
     for entry in comparison.entries:
-        _lines(out, "", (f"{entry.name}: failed: {fault}" for fault in entry.faults))
+        _lines(out, "", (f"{entry.name} failed: {fault}" for fault in entry.faults))
+    if quiet:
+        return
+    _lines(out, "", comparison.notes)
+    out.print()
+    _lines(out, "Verdict", verdict(comparison).lines)
+    for finding in findings(comparison):
+        _lines(out, "", [f"{finding.aspect}: {finding.says}"])
+
+
+def _write(
+    out: Console,
+    comparison: Comparison,
+    candidates: Sequence[Candidate],
+    folder: Path,
+    quiet: bool,
+) -> None:
+    """Write report, picture and figures."""
+    from refrain.compare.picture import write_picture
+    from refrain.compare.record import write_json
+    from refrain.compare.report import write_report
+
+    write_report(comparison, candidates, folder / REPORT)
     write_picture(comparison, folder / PICTURE)
     write_json(comparison, folder / FIGURES)
     if not quiet:
-        written = f"Written: {folder / PICTURE}, {folder / FIGURES}"
-        _lines(out, "", (*comparison.notes, written))
+        files = ", ".join(str(folder / name) for name in (REPORT, PICTURE, FIGURES))
+        _lines(out, "", ["", f"Written: {files}"])

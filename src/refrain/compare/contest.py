@@ -49,7 +49,8 @@ class Contest:
         judge: figures of a trained model.
         baselines: entries that need no training.
         exhibit: what is drawn: forecasts or a table of confusions; None for nothing.
-        example: one sequence of the held-out part, `(1, timesteps, channels)`.
+        held_out: some sequences and targets that nobody has seen, to look into a
+            network with; the last one is shown.
         facts: settings and figures of its own, ready for JSON.
         notes: sentences that the reader of the table needs.
         packages: whose versions the figures depend on.
@@ -68,7 +69,12 @@ class Contest:
     judge: Callable[[keras.Model], Judgement]
     baselines: tuple[Entry, ...]
     exhibit: Traces | Confusion | None
-    example: np.ndarray
+    held_out: tuple[np.ndarray, np.ndarray]
     facts: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("numpy",)
+
+    @property
+    def example(self) -> np.ndarray:
+        """One sequence, `(1, timesteps, channels)`."""
+        return self.held_out[0][-1:]

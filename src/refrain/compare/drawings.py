@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import MaxNLocator
 
-from refrain.compare.record import Comparison, Confusion, Entry, Traces
+from refrain.compare.record import Comparison, Entry, Traces
 from refrain.report.figures import INK, LINE, MUTED, SERIES, legend, style
 
 _USUAL = {"lstm": 0, "rnn": 1, "gru": 2, "bilstm": 3}
@@ -52,8 +52,10 @@ def draw_forecasts(
     _draw_blocks(axes, traces, times, entry, colours[entry.key], {"linewidth": 1.6})
     style(axes, entry.name)
     axes.margins(x=0.01)
-    low, high = axes.get_ylim()
-    axes.set_ylim(low, high + 0.16 * (high - low))  # room for the legend
+    low, high = axes.dataLim.intervaly
+    room = (axes.dataLim.x0, high + 0.16 * (high - low))  # for the legend
+    axes.update_datalim([room])
+    axes.autoscale_view()
     if isinstance(times[0], np.datetime64):
         locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
@@ -91,8 +93,12 @@ def _times(traces: Traces) -> np.ndarray:
     return np.array(traces.times, dtype=float)
 
 
-def draw_confusion(axes: Axes, exhibit: Confusion, entry: Entry, colour: str) -> None:
+def draw_confusion(
+    axes: Axes, comparison: Comparison, entry: Entry, colours: Colours
+) -> None:
     """Which class (row) was taken for which (column), as shares of the row."""
+    exhibit: Any = comparison.exhibit
+    colour = colours[entry.key]
     counts = np.array(entry.exhibit, float)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     style(axes, entry.name, "answered", "true")
@@ -168,12 +174,12 @@ def draw_scores(axes: Axes, comparison: Comparison, colours: Colours) -> None:
     metric = comparison.metrics[0]
     entries = [e for e in comparison.entries if e.values(metric.name)][::-1]
     means = [entry.mean(metric.name) for entry in entries]
-    spreads = [np.nan_to_num(entry.spread(metric.name)) for entry in entries]
+    spreads = [entry.spread(metric.name) for entry in entries]
     names = [entry.name for entry in entries]
     bars = axes.barh(
         names,
         means,
-        xerr=spreads if any(spreads) else None,
+        xerr=spreads if np.isfinite(spreads).any() else None,
         color=[colours[entry.key] for entry in entries],
         error_kw={"ecolor": INK, "elinewidth": 1.2, "capsize": 3},
         height=0.62,

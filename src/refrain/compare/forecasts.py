@@ -23,13 +23,14 @@ from refrain.tasks.baselines import (
     seasonal_naive,
 )
 from refrain.tasks.series import Series, bundled_series, read_series
-from refrain.tasks.windows import Frame, Part, Windows, frame
+from refrain.tasks.windows import Frame, Part, Windows, frame, thin
 
 if TYPE_CHECKING:
     import keras
 
 # The picture shows about so many points of forecasts.
 DRAWN_POINTS, LEAST_BLOCKS = 120, 4
+LOOKED_AT = 8  # windows that memory is measured on
 MAE = Metric("MAE", "mean absolute error")
 RMSE = Metric("RMSE", "root of the mean squared error")
 MASE = Metric("MASE", "MAE / mean error of the seasonal naive forecast in training")
@@ -71,6 +72,7 @@ def series_contest(series: Series, cut: Frame, max_windows: int = 2000) -> Conte
     """
     parts = _Parts(series, cut, max_windows)
     scale = "seasonal naive" if cut.season > 1 else "naive"
+    looked = thin(np.arange(len(parts.test)), LOOKED_AT)
     return Contest(
         task="forecast",
         title=f"{series.name}, {series.source}",
@@ -89,7 +91,7 @@ def series_contest(series: Series, cut: Frame, max_windows: int = 2000) -> Conte
         judge=parts.judge,
         baselines=parts.baselines(),
         exhibit=parts.traces(),
-        example=parts.test.inputs[-1:],
+        held_out=(parts.test.inputs[looked], parts.test.targets[looked]),
         facts=_facts(parts),
         notes=(
             f"Errors: {len(parts.test):,} test windows, {cut.horizon} steps each",

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from refrain.compare.contest import Contest
-from refrain.compare.record import Latency, Network, Run, plain
+from refrain.compare.record import Latency, Memory, Network, Run, plain
 from refrain.files import write_bytes
 from refrain.graph.show import show
 from refrain.study.candidates import Candidate
@@ -95,7 +95,8 @@ def run_of(record: Mapping[str, Any]) -> Run:
     for name in ("loss", "validation_loss"):
         training[name] = tuple(map(_number, training[name]))
     scores = {name: _number(value) for name, value in record["scores"].items()}
-    changed = {"training": Training(**training), "scores": scores}
+    memory = record["memory"] and Memory(**record["memory"])
+    changed = {"training": Training(**training), "scores": scores, "memory": memory}
     return Run(**{**record, **changed})
 
 

@@ -84,7 +84,7 @@ def _draw_panels(
         axes = figure.add_subplot(panels[row, column], sharex=shared, sharey=shared)
         if not isinstance(exhibit, Traces):
             if exhibit:
-                draw_confusion(axes, exhibit, entry, colours[entry.key])
+                draw_confusion(axes, comparison, entry, colours)
             continue
         shared = shared or axes
         draw_forecasts(axes, comparison, entry, colours)

@@ -166,6 +166,7 @@ class Race:
         return Comparison(
             task=contest.task,
             title=contest.title,
+            about=contest.about,
             subtitle=contest.subtitle,
             metrics=contest.metrics,
             loss=contest.loss_in_words,

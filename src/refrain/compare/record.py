@@ -45,6 +45,36 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """How far back a trained network remembers and learns, over held-out sequences.
+
+    A state is all states of the cell side by side. Medians over the sequences, which
+    end together; lag k is k steps before their end.
+
+    Attributes:
+        steps: of the sequences.
+        horizon: the lag from which less than 1 % of a change of the state is left;
+            None where that is longer than the sequences.
+        influence: what is left of a change of the state, by lag from 0.
+        gradient: norm of the loss's gradient for the state, by lag from 1, as a share
+            of that at lag 1.
+        gates: values of each gate on one sequence, `(steps, units)` each; of the states
+            where the cell has no gate.
+    """
+
+    steps: int
+    horizon: int | None
+    influence: tuple[float, ...]
+    gradient: tuple[float, ...]
+    gates: Mapping[str, Sequence[Sequence[float]]]
+
+    @property
+    def reach(self) -> float:
+        """Share of the gradient that comes back to the first step."""
+        return self.gradient[-1] if self.gradient else math.nan
+
+
+@dataclass(frozen=True)
 class Run:
     """One training of a network from one seed.
 
@@ -55,6 +85,7 @@ class Run:
         steps_a_second: time steps of sequences that training goes through in a second,
             without the first epoch; None where there was no other.
         shown: its rows of the exhibit.
+        memory: how far back it remembers; of the first seed alone.
     """
 
     seed: int
@@ -62,6 +93,7 @@ class Run:
     training: Training
     steps_a_second: float | None = None
     shown: Shown = ()
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +196,11 @@ class Entry:
         return statistics.median(found) if found else math.nan
 
     @property
+    def memory(self) -> Memory | None:
+        """How far back the network of the first seed remembers, if that is known."""
+        return self.runs[0].memory if self.runs else None
+
+    @property
     def exhibit(self) -> Shown:
         """Its rows of the exhibit; those of the first seed for a network."""
         return self.runs[0].shown if self.runs else self.shown
@@ -202,6 +239,7 @@ class Comparison:
     Attributes:
         task: of the contest.
         title: what was compared on.
+        about: lines that say what the data are.
         subtitle: what the exhibit shows.
         metrics: of the table; the first one decides.
         loss: what training lowers, in words.
@@ -215,6 +253,7 @@ class Comparison:
 
     task: str
     title: str
+    about: tuple[str, ...]
     subtitle: str
     metrics: tuple[Metric, ...]
     loss: str

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from refrain.compare.contest import Contest
+from refrain.compare.memory import memory_of
 from refrain.compare.record import Run
 from refrain.study.batches import Arrays
 from refrain.study.candidates import Candidate
@@ -20,6 +21,7 @@ def run(
     budget: Budget,
     report: Callable[[Progress], None] = lambda _: None,
     checkpoint: Path | None = None,
+    deep: bool = False,
 ) -> Run:
     """Train a candidate and judge it on the part that nobody has seen.
 
@@ -31,6 +33,7 @@ def run(
         report: called before the first epoch and after each.
         checkpoint: a file from which a training that was cut off goes on; the caller
             deletes it.
+        deep: also measure how far back the network remembers.
 
     Raises:
         RefrainError: training diverged, or the backend cannot train.
@@ -45,6 +48,7 @@ def run(
         checkpoint=checkpoint,
     )
     judged = contest.judge(model)
+    looks = memory_of(contest, model) if deep else None
     steps = x.shape[0] * x.shape[1]
     return Run(
         seed=budget.seed,
@@ -52,4 +56,5 @@ def run(
         training=training,
         steps_a_second=steps / training.epoch_s if training.epoch_s else None,
         shown=judged.shown,
+        memory=looks,
     )

@@ -67,7 +67,8 @@ def _obey(recipe: Recipe, contest: Contest, candidate, task: dict, say: Say) -> 
         )
 
     checkpoint = Path(task["checkpoint"])
-    return run(contest, candidate, recipe.units, budget, report, checkpoint)
+    deep = task["seed"] == recipe.budget.seed
+    return run(contest, candidate, recipe.units, budget, report, checkpoint, deep)
 
 
 def _reason(fault: Exception) -> str:
