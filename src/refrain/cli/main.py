@@ -14,6 +14,7 @@ _EXTRAS = {
     "rich": "cli",
     "pandas": "forecast",
     "statsmodels": "forecast",
+    "sklearn": "probes",
     "matplotlib": "report",
     "sklearn": "text",
     "tokenizers": "text",
