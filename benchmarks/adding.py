@@ -14,57 +14,24 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
 
 os.environ["KERAS_BACKEND"] = "jax"
 
-import keras
-import numpy as np
 from harness import table
 
-from refrain import cells, layers
-
-UNITS, BATCH, SOLVED, CHECK_EVERY = 64, 64, 0.01, 100
-
-
-def sequences(count: int, steps: int, rng) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers with marks, `(count, steps, 2)`, and the sums of those marked."""
-    x = np.zeros((count, steps, 2), "float32")
-    x[..., 0] = rng.random((count, steps))
-    one = rng.integers(0, steps // 2, count)
-    two = rng.integers(steps // 2, steps, count)
-    rows = np.arange(count)
-    x[rows, one, 1] = x[rows, two, 1] = 1.0
-    return x, (x[..., 0] * x[..., 1]).sum(1, keepdims=True)
-
-
-def model_of(cell: cells.Cell, steps: int, rate: float) -> keras.Model:
-    others = dict.fromkeys(cell.sizes[1:], UNITS // 2)
-    model = keras.Sequential(
-        [
-            keras.Input((steps, 2)),
-            keras.layers.Dense(32, activation="relu"),
-            layers.RNN(cell(UNITS, **others)),
-            keras.layers.Dense(1),
-        ]
-    )
-    model.compile(keras.optimizers.Adam(rate, clipnorm=1.0), "mse")
-    return model
+from refrain import cells
+from refrain.study.candidates import find_candidates
+from refrain.tasks.attempts import Effort, attempt
+from refrain.tasks.probes import find_probe
 
 
 def learn(cell: cells.Cell, arguments: argparse.Namespace) -> tuple:
-    keras.utils.set_random_seed(arguments.seed)
-    rng = np.random.default_rng(arguments.seed)
-    unseen = sequences(1024, arguments.steps, np.random.default_rng(10**6))
-    model = model_of(cell, arguments.steps, arguments.rate)
-    start, updates, error, best = time.perf_counter(), 0, np.inf, np.inf
-    while updates < arguments.updates and error > SOLVED:
-        x, y = sequences(BATCH * CHECK_EVERY, arguments.steps, rng)
-        model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0)
-        error = model.evaluate(*unseen, batch_size=256, verbose=0)
-        best, updates = min(best, error), updates + CHECK_EVERY
-    seconds = f"{time.perf_counter() - start:.0f}"
-    return cell.name, updates, f"{error:.4f}", f"{best:.4f}", seconds
+    (candidate,) = find_candidates(cell.name)
+    effort = Effort(
+        updates=arguments.updates, learning_rate=arguments.rate, seed=arguments.seed
+    )
+    found, _ = attempt(find_probe("adding"), candidate, arguments.steps, effort)
+    return cell.name, found.updates, f"{found.error:.4f}", f"{found.cpu_s:.0f}"
 
 
 def main() -> None:
@@ -80,7 +47,7 @@ def main() -> None:
     for cell in chosen:
         rows.append(learn(cell, arguments))
         print(*rows[-1], flush=True)
-    print(table(("cell", "updates", "squared error", "best", "seconds"), rows))
+    print(table(("cell", "updates", "squared error", "CPU s"), rows))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ _EXTRAS = {
     "rich": "cli",
     "pandas": "forecast",
     "statsmodels": "forecast",
-    "sklearn": "probes",
     "matplotlib": "report",
     "sklearn": "text",
     "tokenizers": "text",

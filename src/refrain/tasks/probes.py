@@ -130,8 +130,9 @@ def copy_memory(
 ) -> Drawn:
     """Ten symbols, to be said again after a wait and a sign.
 
-    Sequences are `(count, length + 20, 10)`. Answers are numbers of symbols, `(count, length + 20)`; 8 is nothing. The sign
-    stands `length` steps after the last symbol, and the answer follows it.
+    Sequences are `(count, length + 20, 10)`, answers numbers of symbols,
+    `(count, length + 20)`; 8 is nothing. The sign stands `length` steps after the last
+    symbol, and the answer follows it.
     Source: Arjovsky, Shah, Bengio 2016, arXiv 1511.06464.
     """
     blank, sign, steps = SYMBOLS, SYMBOLS + 1, length + 2 * COPIED
