@@ -80,7 +80,9 @@ THIRD_PARTY = {
     "convert": {"keras", "onnx", "torch"},
     "report": {"jinja2", "markupsafe", "matplotlib"},
     "study": {"keras", "matplotlib", "resvg_py"},
-    "tasks": {"keras", "pandas", "sklearn", "statsmodels", "tokenizers"},
+    "tasks": {
+        *("keras", "pandas", "pyarrow", "sklearn", "statsmodels", "tokenizers"),
+    },
     "compare": {"keras", "matplotlib"},
     "cli": {"keras", "rich", "typer"},
 }

@@ -13,6 +13,7 @@ _EXTRAS = {
     "typer": "cli",
     "rich": "cli",
     "pandas": "forecast",
+    "pyarrow": "forecast",
     "statsmodels": "forecast",
     "matplotlib": "report",
     "sklearn": "text",

@@ -1,14 +1,17 @@
 """Complete jobs on real data, each with its baselines and its errors.
 
-`SentimentClassifier` labels texts. `series.read_series` and `windows.frame` prepare a
-series, `forecast.compare_forecasts` trains networks on it.
+`SentimentClassifier` labels texts; `Forecaster` goes from a table of series to
+forecasts.
 """
 
 import importlib
 
-_NAMES = {"SentimentClassifier": "refrain.tasks.text.classifier"}
+_NAMES = {
+    "Forecaster": "refrain.tasks.forecast.forecaster",
+    "SentimentClassifier": "refrain.tasks.text.classifier",
+}
 
-__all__ = ["SentimentClassifier"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = [*_NAMES]
 
 
 def __getattr__(name: str):

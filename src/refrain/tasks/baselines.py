@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
-from refrain.tasks.series import Series
+
+class Values(Protocol):
+    """Values of a series, `(points,)`, and where they were observed."""
+
+    @property
+    def values(self) -> np.ndarray: ...  # noqa: D102
+
+    @property
+    def observed(self) -> np.ndarray: ...  # noqa: D102
 
 
 def naive(values: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
@@ -31,7 +40,14 @@ def seasonal_naive(
     return values[origins[:, None] + ahead - season * (1 + ahead // season)]
 
 
-def seasonal_error(series: Series, end: int, season: int) -> float:
+def drift(values: np.ndarray, origins: np.ndarray, horizon: int) -> np.ndarray:
+    """On along the line from the first value to the last; shapes as for `naive`."""
+    last = values[origins - 1]
+    slope = (last - values[0]) / np.maximum(origins - 1, 1)
+    return last[:, None] + slope[:, None] * np.arange(1, horizon + 1)
+
+
+def seasonal_error(series: Values, end: int, season: int) -> float:
     """Mean absolute error of the seasonal naive forecast on the first `end` points.
 
     The denominator of MASE (Hyndman & Koehler 2006,

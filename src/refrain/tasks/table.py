@@ -1,4 +1,4 @@
-"""Reads a CSV file into columns of text, and a column of text into numbers.
+"""Reads a file into columns of text, and a column of text into numbers.
 
 The first stage of every task on a user's file: what is wrong with the file is said
 here, in one line, before anything is computed.
@@ -12,6 +12,7 @@ import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ Table = dict[str, pd.Series]
 
 
 def read_table(path: str | os.PathLike[str]) -> Table:
-    """Read a CSV file with a first line of column names.
+    """Read a CSV file with a first line of column names, or a Parquet file.
 
     The separator (comma, semicolon, tab or bar) is the one that the first line
     holds most of.
@@ -41,6 +42,8 @@ def read_table(path: str | os.PathLike[str]) -> Table:
             a name that occurs twice, or a row with more fields than names.
     """
     file = Path(path)
+    if file.suffix == ".parquet" and file.is_file():
+        return _read_parquet(file)
     line = _first_line(file)
     separator = max(SEPARATORS, key=line.count)
     names = _column_names(file, next(csv.reader([line], delimiter=separator)))
@@ -71,6 +74,53 @@ def read_table(path: str | os.PathLike[str]) -> Table:
     if table.empty:
         raise DataError(f"{file}: expected rows below the column names, found none")
     return {name: pd.Series(table[name]).fillna("").str.strip() for name in names}
+
+
+def _read_parquet(file: Path) -> Table:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        found = pyarrow.parquet.read_table(file).to_pandas()
+    except (OSError, pyarrow.ArrowException) as fault:
+        reason = str(fault).strip().splitlines()[0]
+        raise DataError(f"{file}: not a Parquet file: {reason}") from None
+    if found.empty:
+        raise DataError(f"{file}: expected rows, found none")
+    return as_table(found)
+
+
+def as_table(data: Any) -> Table:
+    """Columns of text from a table in memory.
+
+    Args:
+        data: a pandas DataFrame, whose index counts as a column if it holds dates; a
+            Series, alike; or values `(points,)`.
+
+    Raises:
+        DataError: it is something else, or empty.
+    """
+    if isinstance(data, pd.Series):
+        data = data.to_frame(data.name or "value")
+    elif not isinstance(data, pd.DataFrame):
+        values = np.asarray(data)
+        if values.ndim != 1 or values.dtype.kind not in "iuf":
+            raise DataError(
+                "expected a file, a DataFrame, a Series or numbers of shape (points,), "
+                f"received {type(data).__name__} of shape {values.shape}"
+            )
+        data = pd.DataFrame({"value": values})
+    if isinstance(data.index, pd.DatetimeIndex):
+        data = data.rename_axis(data.index.name or "time").reset_index()
+    if data.empty:
+        raise DataError("expected rows, found none")
+    return {str(name): _as_text(pd.Series(data[name])) for name in data.columns}
+
+
+def _as_text(column: pd.Series) -> pd.Series:
+    # repr of a float is the shortest text that reads back as the same number.
+    text = column.astype(object).map(str, na_action="ignore")
+    return text.fillna("").astype(str).str.strip().reset_index(drop=True)
 
 
 def _first_line(file: Path) -> str:

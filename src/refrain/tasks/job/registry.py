@@ -28,7 +28,7 @@ class Job(Protocol):
 # By the kind in the file: the module and the class, imported when asked for.
 KINDS = {
     "text classifier": ("refrain.tasks.text.classifier", "SentimentClassifier"),
-    "forecaster": ("refrain.tasks.forecaster", "Forecaster"),
+    "forecaster": ("refrain.tasks.forecast.forecaster", "Forecaster"),
 }
 
 

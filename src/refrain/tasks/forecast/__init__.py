@@ -1,0 +1,1 @@
+"""Forecasting of one or many series: data, windows, network, baselines, backtest."""

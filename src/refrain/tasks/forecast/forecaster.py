@@ -1,0 +1,290 @@
+"""The forecaster: from a table of series to a trained network in use.
+
+One network serves all series. What it forecasts are quantiles of each value of the
+horizon; their median is the forecast.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from refrain.errors import DataError, RefrainError
+from refrain.study.candidates import find_candidates
+from refrain.study.race import Progress, predict
+from refrain.study.training import Training
+from refrain.tasks.forecast.backtest import Backtest, Rolled, backtest
+from refrain.tasks.forecast.design import cut_parts, make_design, new_track
+from refrain.tasks.forecast.learn import fastest_learner, learn, samples_of
+from refrain.tasks.forecast.options import ForecastOptions
+from refrain.tasks.forecast.panel import read_panel
+from refrain.tasks.forecast.record import layout_record, read_layout, read_tails, tails
+from refrain.tasks.forecast.samples import Samples, Track, cut_samples, later_times
+from refrain.tasks.job import file
+from refrain.tasks.job.options import check, values
+from refrain.tasks.table import counted
+
+KIND = "forecaster"
+# With fewer training windows, what is learnt is mostly chance.
+FEW_WINDOWS = 100
+# Fewer values of the validation part do not tell how wide an interval should be.
+LEAST_CALIBRATION = 100
+CHUNK = 2000
+
+
+class Forecaster(ForecastOptions):
+    """Forecasts the next values of one or many series, with intervals."""
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        report: Callable[[Progress], None] = lambda _: None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        checkpoint: Path | None = None,
+    ) -> Forecaster:
+        """Train on a table, and test on its last part, which nothing else has seen.
+
+        Args:
+            data: a CSV or Parquet file, a DataFrame, a Series, or values `(points,)`.
+            report: called after each epoch.
+            callbacks: of Keras.
+            checkpoint: a file that training goes on from after a kill; see
+                `study.race.train`.
+
+        Raises:
+            DataError: the data cannot be used; the message says why.
+            OptionError: an option has a value that it cannot have.
+        """
+        check(self)
+        levels = self.levels()
+        if self.cell != "auto":
+            find_candidates(self.cell)
+        members = read_panel(data, self.columns())
+        design = make_design(members, self.wishes())
+        self.layout_, self.tracks_ = design.layout, design.tracks
+        self.season_from_ = design.season_from
+        notes = [n for m in members[:1] for n in m.series.notes]
+        training = samples_of(design, "training", self.max_windows)
+        validation = samples_of(design, "validation", self.max_windows // 2)
+        if len(training) < FEW_WINDOWS:
+            notes.append(
+                f"only {counted(len(training), 'training window')}: too few for a "
+                "network to learn much from; trust the best baseline rather"
+            )
+            warnings.warn(notes[-1], stacklevel=2)
+        self.cell_ = self.cell
+        if self.cell == "auto":
+            self.cell_ = fastest_learner(self, training, validation)
+        options = {"report": report, "callbacks": callbacks, "checkpoint": checkpoint}
+        self.network_, self.training_ = learn(
+            self, self.cell_, training, validation, self.budget(), **options
+        )
+        self.shift_ = np.zeros(len(levels))
+        self.shift_ = self._calibrate(validation, levels)
+        firsts = [end.validation for end in design.ends]
+        self.backtest_, self.rolled_ = self._backtest(design.tracks, firsts)
+        notes += self.backtest_.notes
+        if not self.backtest_.beaten:
+            notes.append(
+                f"{self.backtest_.best_baseline} errs less than the network on the "
+                "test part: use that"
+            )
+        self.notes_ = tuple(notes)
+        return self
+
+    def predict(self, data: Any = None) -> pd.DataFrame:
+        """The next values of each series.
+
+        Args:
+            data: as for `fit`; the forecasts go on from its end. Without it they go on
+                from the end of what the forecaster was trained on. Series that it was
+                not trained on are scaled by all of their values.
+
+        Returns:
+            A row for each step of each series: `unique_id`, `ds` (a date, or steps
+            from the first forecast on), `forecast`, and a column for each quantile.
+        """
+        self._need_training()
+        levels, horizon = self.levels(), self.layout_.horizon
+        tracks = self.tracks_
+        if data is not None:
+            tracks = [track for track, _ in self._read(data, whole=True)]
+        rows = []
+        for track in tracks:
+            ahead = track.known[len(track) : len(track) + horizon]
+            if np.isnan(ahead).any():
+                names = ", ".join(code.name for code in self.layout_.future)
+                raise DataError(
+                    f"series {track.name!r}: expected {counted(horizon, 'row')} after "
+                    f"the last value, with what is known in advance ({names})"
+                )
+            found = self._forecast(track, np.array([len(track)]))[0]
+            times = np.arange(1, horizon + 1)
+            if track.times is not None:
+                times = later_times(track.times, horizon)
+            columns = {f"q{level:g}": found[:, k] for k, level in enumerate(levels)}
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "unique_id": track.name,
+                        "ds": times.astype(str) if times.dtype.kind == "M" else times,
+                        "forecast": found[:, levels.index(0.5)],
+                        **columns,
+                    }
+                )
+            )
+        return pd.concat(rows, ignore_index=True)
+
+    def evaluate(
+        self, data: Any = None, *, stride: int | None = None, folds: int | None = None
+    ) -> Backtest:
+        """The rolling-origin backtest, beside the baselines.
+
+        Args:
+            data: as for `fit`, of which the last part is forecast; without it the
+                backtest of the training file's test part is returned.
+            stride: steps between two forecasts; the horizon if None.
+            folds: forecasts a series, at most; 0 for all; the option's if None.
+        """
+        self._need_training()
+        if data is None:
+            return self.backtest_
+        tracks, firsts = zip(*self._read(data, whole=False), strict=True)
+        return self._backtest(tracks, firsts, stride, folds)[0]
+
+    def score(self, data: Any = None) -> float:
+        """Minus MASE, or minus MAE where there is no MASE: the higher the better."""
+        found = self.evaluate(data)
+        return -next(iter(found.errors.values()))[found.measure]
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write everything into one file, for `load`."""
+        self._need_training()
+        records, arrays = tails(self.tracks_, self.layout_)
+        state = {
+            "layout": layout_record(self.layout_),
+            "season_from": self.season_from_,
+            "cell": self.cell_,
+            "shift": self.shift_.tolist(),
+            "notes": list(self.notes_),
+            "backtest": self.backtest_.record(),
+            "training": dataclasses.asdict(self.training_),
+            "tracks": records,
+        }
+        file.save(Path(path), KIND, values(self), state, self.network_, arrays)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Forecaster:
+        """Read what `save` wrote; nothing in the file is run."""
+        found = file.load(Path(path), KIND)
+        try:
+            made, state = cls(**found.options), found.state
+            made.layout_ = read_layout(state["layout"])
+            made.season_from_ = state["season_from"]
+            made.cell_ = state["cell"]
+            made.shift_ = np.array(state["shift"], float)
+            made.notes_ = tuple(state["notes"])
+            made.backtest_ = Backtest.read(state["backtest"])
+            made.training_ = Training(**state["training"])
+            made.tracks_ = read_tails(state["tracks"], found.arrays)
+        except (LookupError, TypeError, ValueError):
+            raise RefrainError(f"{path}: a damaged forecaster") from None
+        made.network_, made.rolled_ = found.network, []
+        return made
+
+    def predict_lines(
+        self, file: Path | None, standard_input: Iterable[str]
+    ) -> Iterator[str]:
+        """Forecasts as lines of CSV: after a file, standard input, or the training."""
+        data: Any = file
+        if file is None and (text := "".join(standard_input)).strip():
+            with tempfile.TemporaryDirectory() as folder:
+                data = Path(folder) / "standard input"
+                data.write_text(text, encoding="utf-8")
+                found = self.predict(data)
+        else:
+            found = self.predict(data)
+        yield from found.to_csv(index=False, float_format="%.6g").splitlines()
+
+    def evaluate_file(self, file: Path) -> dict[str, float]:
+        """Measures by name, of the network and of each baseline."""
+        errors = self.evaluate(file).errors
+        return {
+            measure if k == 0 else f"{measure} of {name}": value
+            for k, (name, found) in enumerate(errors.items())
+            for measure, value in found.items()
+        }
+
+    def _outputs(self, samples: Samples) -> np.ndarray:
+        """Quantiles in their order, in units of the samples."""
+        found = predict(self.network_, [samples.past, samples.ahead])  # pyright: ignore[reportArgumentType]
+        # Nothing but training keeps quantiles from crossing (Chernozhukov et al. 2010).
+        return np.sort(np.sort(found, axis=-1) + self.shift_, axis=-1)
+
+    def _calibrate(self, validation: Samples, levels: list[float]) -> np.ndarray:
+        """How far each quantile but the median has to move to hold on validation."""
+        seen = ~np.isnan(validation.targets)
+        if seen.sum() < LEAST_CALIBRATION:
+            return np.zeros(len(levels))
+        wrong = validation.targets[..., None] - self._outputs(validation)
+        shift = [np.quantile(wrong[seen][:, k], x) for k, x in enumerate(levels)]
+        return np.where(np.array(levels) == 0.5, 0.0, shift)
+
+    def _forecast(self, track: Track, origins: np.ndarray) -> np.ndarray:
+        """Quantiles in the series' unit, `(windows, horizon, levels)`."""
+        found = []
+        for first in range(0, len(origins), CHUNK):
+            samples = cut_samples(track, origins[first : first + CHUNK], self.layout_)
+            scaled = samples.restore(self._outputs(samples))
+            found.append(track.scaling.restore(scaled))
+        return np.concatenate(found)
+
+    def _backtest(
+        self,
+        tracks: Sequence[Track],
+        firsts: Sequence[int],
+        stride: int | None = None,
+        folds: int | None = None,
+    ) -> tuple[Backtest, list[Rolled]]:
+        return backtest(
+            tracks,
+            firsts,
+            self.layout_,
+            self._forecast,
+            self.levels(),
+            self.cell_,
+            stride=stride,
+            most=self.folds if folds is None else folds,
+            smooth=self.ets,
+        )
+
+    def _read(self, data: Any, whole: bool) -> Iterator[tuple[Track, int]]:
+        """Tracks of new data, and the first point of each that may be forecast."""
+        known = {track.name: track for track in self.tracks_}
+        for member in read_panel(data, self.columns()):
+            points, layout = len(member.series), self.layout_
+            first = cut_parts(points, layout.horizon, self.wishes()).validation
+            needed = max(layout.first, 2) + (0 if whole else layout.horizon)
+            if points < needed:
+                raise DataError(
+                    f"series {member.series.name!r}: expected at least "
+                    f"{counted(needed, 'point')}, found {points:,}"
+                )
+            end = points if whole else max(first, layout.first)
+            track = new_track(member, layout, end, known.get(member.series.name))
+            yield track, end
+
+    def _need_training(self) -> None:
+        if not hasattr(self, "network_"):
+            raise RefrainError("the forecaster is not trained; call fit first")

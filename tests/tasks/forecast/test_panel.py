@@ -1,0 +1,119 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from refrain.errors import DataError
+from refrain.tasks.forecast.panel import Columns, read_panel
+from tests.tasks.forecast.tables import long_table
+from tests.tasks.series import DATA, write_csv
+
+ROLES = Columns(past="weather", future="promotion", static="kind")
+
+
+def test_a_long_table_is_one_series_for_each_name(tmp_path):
+    table = long_table()
+    file = tmp_path / "sales.csv"
+    table.sample(frac=1, random_state=1).to_csv(file, index=False)
+    members = {m.series.name: m for m in read_panel(file, ROLES)}
+    assert sorted(members) == ["shop 0", "shop 1", "shop 2"]
+    for name, member in members.items():
+        own = table[table.unique_id == name]
+        np.testing.assert_array_equal(member.series.values, own.y)
+        np.testing.assert_array_equal(member.future["promotion"], own.promotion)
+        assert member.past["weather"].tolist() == own.weather.tolist()
+        assert member.static == {"kind": own.kind.iloc[0]}
+        assert member.series.step == "day"
+
+
+def test_parquet_and_frames_read_as_csv_does(tmp_path):
+    table = long_table()
+    table["ds"] = pd.to_datetime(table["ds"])
+    table.loc[[3, 40], "weather"] = None
+    table.to_csv(tmp_path / "t.csv", index=False)
+    table.to_parquet(tmp_path / "t.parquet")
+    expected = read_panel(tmp_path / "t.csv", ROLES)
+    for data in (tmp_path / "t.parquet", table):
+        for found, wanted in zip(read_panel(data, ROLES), expected, strict=True):
+            np.testing.assert_array_equal(found.series.values, wanted.series.values)
+            np.testing.assert_array_equal(found.series.times, wanted.series.times)
+            assert found.past["weather"].tolist() == wanted.past["weather"].tolist()
+
+
+def test_columns_of_a_wide_table_are_series(tmp_path):
+    file = write_csv(
+        tmp_path,
+        "day,a,b,c\n"
+        + "".join(f"2024-01-{k:02},{k},{2 * k},{-k}\n" for k in range(1, 9)),
+    )
+    everything = read_panel(file, Columns(target="all"))
+    assert [m.series.name for m in everything] == ["a", "b", "c"]
+    (chosen,) = read_panel(file, Columns(target="b", past="a,c"))
+    assert chosen.series.values.tolist() == list(range(2, 18, 2))
+    assert chosen.past["c"].tolist() == [-k for k in range(1, 9)]
+
+
+def test_rows_without_a_value_may_tell_what_comes(tmp_path):
+    lines = [f"2024-01-{k:02},{k if k < 7 else ''},{k % 2}" for k in range(1, 10)]
+    file = write_csv(tmp_path, "day,y,open\n" + "\n".join(lines) + "\n")
+    (member,) = read_panel(file, Columns(target="y", future="open"))
+    assert len(member.series) == 6
+    assert member.future["open"].tolist() == [1, 0, 1, 0, 1, 0, 1, 0, 1]
+
+
+def test_a_date_may_lie_in_columns(tmp_path):
+    rows = "".join(
+        f"2024,2,{d},{h},{d * 24 + h}\n" for d in (28, 29) for h in range(24)
+    )
+    file = write_csv(tmp_path, "year,month,day,hour,v\n" + rows)
+    (member,) = read_panel(file, Columns(target="v"))
+    assert member.series.step == "hour"
+    assert str(member.series.times[30]) == "2024-02-29T06:00"
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (Columns(target="z"), "--target: no column 'z'; the columns are"),
+        (Columns(target="y", past="y"), "the column 'y' has two roles"),
+        (Columns(static="weather"), "static column 'weather': expected one value"),
+        (Columns(target="weather"), "series 'shop 0': column 'weather': expected num"),
+        (Columns(series="weather"), "series '...': time column 'ds'.*more than once"),
+        (Columns(target="y,promotion"), "one column of series and one target"),
+    ],
+)
+def test_columns_that_cannot_serve_are_explained(columns, message):
+    with pytest.raises(DataError, match=message):
+        read_panel(long_table(), columns)
+
+
+def test_series_of_different_steps_are_refused():
+    table = long_table(2)
+    later = table.unique_id == "shop 1"
+    table.loc[later, "ds"] = pd.date_range("2024-01-01", periods=90, freq="h").astype(
+        str
+    )
+    with pytest.raises(DataError, match=r"different steps \(day, hour\)"):
+        read_panel(table, Columns())
+
+
+@pytest.mark.parametrize("data", [np.ones((3, 3)), ["a", "b"], {"a": 1}])
+def test_other_data_is_refused(data):
+    with pytest.raises(
+        DataError, match="expected a file, a DataFrame, a Series or num"
+    ):
+        read_panel(data, Columns())
+
+
+def test_a_damaged_parquet_file_is_refused(tmp_path):
+    file = tmp_path / "t.parquet"
+    file.write_bytes(b"PAR1 nothing")
+    with pytest.raises(DataError, match="not a Parquet file"):
+        read_panel(file, Columns())
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are absent")
+def test_pollution_is_read_as_it_is():
+    columns = Columns(target="pm2.5", past="DEWP,cbwd")
+    (member,) = read_panel(DATA / "pollution.csv", columns)
+    assert member.series.step == "hour"
+    assert set(member.past["cbwd"]) == {"NW", "NE", "SE", "cv"}
