@@ -13,6 +13,7 @@ import refrain
 from refrain import cells
 from refrain.errors import StreamError
 from refrain.keras import layers as ours
+from refrain.stream.stream import Engine
 from tests.randoms import sized_cell
 
 L = keras.layers
@@ -100,6 +101,70 @@ def test_another_process_without_keras_goes_on_exactly(rng, tmp_path):
     assert np.array_equal(np.load(files[3]), stream.run(x[11:]))
 
 
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_sessions_go_on_together_as_each_would_alone(count, rng):
+    model = chain(rng)
+    together, alone = refrain.stream.open(model, count), refrain.stream.open(model)
+    x = rng.normal(size=(count, 13, 5)).astype("float32")
+    found = together.run(x[:, :6])
+    assert found.shape == (count, 6, 3)
+    found = np.concatenate(
+        [found, steps(together, x[:, 6:].swapaxes(0, 1)).swapaxes(0, 1)], 1
+    )
+    for k, sequence in enumerate(x):
+        alone.reset()
+        np.testing.assert_allclose(found[k], alone.run(sequence), atol=1e-6)
+
+
+def test_one_session_begins_anew_and_the_others_do_not(rng):
+    together = refrain.stream.open(chain(rng), sessions=3)
+    x = rng.normal(size=(3, 20, 5)).astype("float32")
+    together.run(x)
+    other = together.fork()
+    together.reset(1)
+    went_on, found = other.run(x), together.run(x)
+    other.reset()
+    begun = other.run(x)
+    assert np.array_equal(found[[0, 2]], went_on[[0, 2]])
+    assert np.array_equal(found[1], begun[1])
+    assert not np.allclose(found[1], went_on[1])
+    with pytest.raises(StreamError, match="a session from 0 to 2, received 3"):
+        together.reset(3)
+
+
+def test_words_of_many_sessions(rng, tmp_path):
+    model, x = words(rng), rng.integers(20, size=(4, 8))
+    refrain.stream.open(model).save(tmp_path / "net.step")
+    together = refrain.stream.load(tmp_path / "net.step", sessions=4)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(steps(together, x.T)[-1], expected, atol=1e-6)
+    with pytest.raises(StreamError, match="from 0 to 19, received 20"):
+        together.step([1, 2, 20, 3])
+    with pytest.raises(
+        StreamError, match=r"a frame of shape \(4, 4\), received \(3, 4\)"
+    ):
+        together.step([1, 2, 3])
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.0, True])
+def test_a_wrong_number_of_sessions_is_refused(count, rng):
+    with pytest.raises(StreamError, match="sessions: expected 1 or more"):
+        refrain.stream.open(chain(rng), sessions=count)
+
+
+def test_named_numbers_enter_by_their_names(rng):
+    model = randomised(
+        keras.Sequential([L.Input((None, 3)), ours.GRU(4), L.Dense(1)]), rng
+    )
+    named, plain = refrain.stream.open(model), refrain.stream.open(model)
+    assert named.predict_one({"a": 1.0, "b": 2, "c": 3.0}) == plain.step([1, 2, 3])[0]
+    assert named.predict_one({"c": 0.5, "a": 4.0, "b": 2}) == plain.step([4, 2, 0.5])[0]
+    with pytest.raises(StreamError, match=r"expected the names \['a', 'b', 'c'\]"):
+        named.predict_one({"a": 1.0, "b": 2.0})
+    with pytest.raises(StreamError, match="expected one session"):
+        refrain.stream.open(model, sessions=2).predict_one({"a": 1, "b": 2, "c": 3})
+
+
 def test_threads_with_streams_of_their_own_disturb_nobody(rng):
     x = rng.normal(size=(8, 400, 5)).astype("float32")
     first = refrain.stream.open(chain(rng))
@@ -124,6 +189,8 @@ def test_a_state_of_other_weights_or_a_damaged_one_is_refused(rng):
     state = stream.state()
     with pytest.raises(StreamError, match="another network or other weights"):
         other.restore(state)
+    with pytest.raises(StreamError, match="of another number of sessions"):
+        refrain.stream.Stream(Engine(stream._engine.stepper, 2)).restore(state)
     for damaged in (b"", state[:-1], state[:60] + b"?" + state[61:], b"x" + state):
         with pytest.raises(StreamError, match="damaged"):
             stream.restore(damaged)

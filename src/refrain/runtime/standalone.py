@@ -66,6 +66,7 @@ def compile_step(
     variables: Arrays,
     target: Target,
     inside: bool = True,
+    sessions: int = 1,
 ) -> Standalone:
     """Compile a step for a processor.
 
@@ -75,17 +76,19 @@ def compile_step(
         variables: the numbers of each variable.
         target: the processor.
         inside: the weights are part of the code; without them it is kept on disk.
+        sessions: sequences that go on together, side by side in all arrays.
     """
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    machine = Machine(target.width, target.registers, rows=1)
+    machine = Machine(target.width, target.registers, rows=sessions)
     program = make_plan(replace(task, machine=machine)).forward
     weights = Weights.of(_constants(program, task.parts, target, variables), inside)
     module = ir.Module(name)
     module.triple = target.triple
     leaves = task.graph.leaves
     parts = {leaves[n]: p for n, p in task.parts.items() if n in leaves}
-    emit_standalone(module, name, program, parts, target, weights)
+    memory = Memory.of(program, sessions)
+    emit_standalone(module, name, program, parts, target, weights, memory)
     widths = {b.name: b.width for b in program.buffers}
     text = str(module)
     return Standalone(
@@ -93,7 +96,7 @@ def compile_step(
         compile_object(text, target) if inside else _kept(text, target),
         widths["x"],
         widths[OUTPUT],
-        Memory.of(program),
+        memory,
         weights,
     )
 

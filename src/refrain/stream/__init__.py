@@ -15,25 +15,28 @@ from refrain.stream.stream import Engine, Stream
 __all__ = ["Stream", "load", "open"]
 
 
-def open(model: Any) -> Stream:  # noqa: A001
+def open(model: Any, sessions: int | None = None) -> Stream:  # noqa: A001
     """Open a stream of a live Keras model.
 
     Args:
         model: a built model with one input and one output, of layers that
             docs/stream.md lists. The weights are copied.
+        sessions: sequences that go on together, each with its own states; without it
+            one alone, whose frames have no axis for them.
 
     Raises:
         StreamError: the model cannot run step by step; the message says why.
     """
-    return Stream(Engine(Stepper.of(model)))
+    return Stream(Engine(Stepper.of(model), sessions))
 
 
-def load(path: str | os.PathLike[str]) -> Stream:
+def load(path: str | os.PathLike[str], sessions: int | None = None) -> Stream:
     """Open a stream from a file; needs no Keras.
 
     Args:
         path: a `.keras` file of a model that `open` would take, or any file that
             `Stream.save` wrote, which is smaller and quicker to read.
+        sessions: as for `open`.
 
     Raises:
         StreamError: it is no such file, it is damaged, or the model cannot run step by
@@ -41,4 +44,4 @@ def load(path: str | os.PathLike[str]) -> Stream:
     """
     file = Path(path)
     read = Stepper.of if file.suffix == ".keras" else Stepper.read
-    return Stream(Engine(read(file)))
+    return Stream(Engine(read(file), sessions))

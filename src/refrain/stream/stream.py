@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+from collections.abc import Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,21 @@ _HEAD = b"refrain state 1\n"
 class Engine:
     """What all streams of one network share: code and weights, which nobody writes."""
 
-    def __init__(self, stepper: Stepper):
+    def __init__(self, stepper: Stepper, sessions: int | None = None):
+        if sessions is not None and (type(sessions) is not int or sessions < 1):
+            raise StreamError(f"sessions: expected 1 or more, received {sessions!r}")
         target = Target.host("float32")
-        made = compile_step(_NAME, stepper.task, stepper.arrays, target, inside=False)
+        made = compile_step(
+            _NAME,
+            stepper.task,
+            stepper.arrays,
+            target,
+            inside=False,
+            sessions=sessions or 1,
+        )
         library = Library(made.code, target)
         self.stepper = stepper
+        self.sessions = sessions
         self.made: Standalone = made
         self.step = _STEP(library.address(f"{_NAME}_step"))
         self.run = _RUN(library.address(f"{_NAME}_run"))
@@ -59,6 +70,8 @@ class Stream:
         features: numbers in a frame; None where a frame is one whole number, the index
             of a word.
         outputs: numbers that leave a step.
+        sessions: sequences that go on together; None for one alone. With N of them,
+            every shape below begins with N.
     """
 
     def __init__(self, engine: Engine):
@@ -66,12 +79,15 @@ class Stream:
         words = engine.stepper.table is not None
         self.features = None if words else engine.made.features
         self.outputs = engine.made.outputs
+        self.sessions = engine.sessions
+        self._lead = () if engine.sessions is None else (engine.sessions,)
+        self._shape = (*self._lead, engine.made.features)
         self._memory = _zeros(engine.made.memory.size)
-        self._x = _zeros(engine.made.features)
-        self._y = _zeros(self.outputs)
+        self._x = _zeros(*self._shape)
+        self._y = _zeros(*self._lead, self.outputs)
+        self._names: tuple[Any, ...] = ()
         arrays = (self._memory, engine.weights, self._x, self._y)
         self._go = partial(engine.step, *(_POINTER(a.ctypes.data) for a in arrays))
-        self._shape = self._x.shape
 
     def step(self, frame: Any) -> np.ndarray:
         """Go one step on.
@@ -94,6 +110,27 @@ class Stream:
         self._go()
         return self._y
 
+    def predict_one(self, x: Mapping[Any, float]) -> float | list[float]:
+        """Go one step on from named numbers, as River calls its models.
+
+        Args:
+            x: `features` numbers by name. The first call gives their order; a later one
+                may have them in another.
+
+        Returns:
+            The output: a number, or a list where there are several.
+
+        Raises:
+            StreamError: the names are not those of the first call.
+        """
+        names = self._names or tuple(x)
+        if self.sessions is not None or set(x) != set(names):
+            expected = "one session" if self.sessions else f"the names {list(names)}"
+            raise StreamError(f"expected {expected}, received {list(x)}")
+        answer = self.step([x[name] for name in names]).tolist()
+        self._names = names
+        return answer if len(answer) > 1 else answer[0]
+
     def run(self, sequence: Any) -> np.ndarray:
         """Go on by a whole sequence.
 
@@ -105,23 +142,39 @@ class Stream:
         """
         engine = self._engine
         if self.features is None:
-            table: Any = engine.stepper.table
-            x = table[[self._index(number) for number in np.asarray(sequence).tolist()]]
+            x = self._words(sequence)
         else:
             x = np.ascontiguousarray(sequence, np.float32)
-        if x.ndim != 2 or x.shape[1] != engine.made.features:
+        steps = x.shape[-2] if x.ndim > 1 else 0
+        if x.shape != (*self._lead, steps, self._shape[-1]):
+            expected = ", ".join(map(str, (*self._lead, "timesteps", self._shape[-1])))
             raise StreamError(
-                f"expected a sequence of shape (timesteps, {engine.made.features}), "
-                f"received {np.shape(sequence)}"
+                f"expected a sequence of shape ({expected}), received "
+                f"{np.shape(sequence)}"
             )
-        y = np.empty((len(x), self.outputs), np.float32)
+        y = np.empty((*x.shape[:-1], self.outputs), np.float32)
         memory, weights = self._memory.ctypes.data, engine.weights.ctypes.data
-        engine.run(memory, weights, x.ctypes.data, len(x), y.ctypes.data)
+        engine.run(memory, weights, x.ctypes.data, steps, y.ctypes.data)
         return y
 
-    def reset(self) -> None:
-        """Forget everything: all states are zero again."""
-        self._memory[:] = 0.0
+    def reset(self, session: int | None = None) -> None:
+        """Forget everything: all states are zero again, or those of one session.
+
+        Raises:
+            StreamError: there is no such session.
+        """
+        if session is None:
+            self._memory[:] = 0.0
+            return
+        count = self.sessions or 1
+        if not 0 <= session < count:
+            raise StreamError(
+                f"expected a session from 0 to {count - 1}, received {session!r}"
+            )
+        memory = self._engine.made.memory
+        for name, width in memory.widths.items():
+            first = memory.offsets[name] + session * width
+            self._memory[first : first + width] = 0.0
 
     def fork(self) -> Stream:
         """Another stream that goes on from the same states; weights are shared."""
@@ -139,7 +192,8 @@ class Stream:
         """Go on from states that `state` returned.
 
         Raises:
-            StreamError: they are damaged, or those of another network.
+            StreamError: they are damaged, or those of another network, or of another
+                number of sessions.
         """
         engine, check = self._engine, hashlib.sha256().digest_size
         body, sum_ = state[len(_HEAD) : -check], state[-check:]
@@ -147,9 +201,10 @@ class Stream:
             raise StreamError("expected what Stream.state returned; this is damaged")
         if body[:check] != engine.digest:
             raise StreamError("the state belongs to another network or other weights")
-        self._memory[: engine.made.memory.state] = np.frombuffer(
-            body[check:], np.float32
-        )
+        kept = np.frombuffer(body[check:], np.float32)
+        if kept.size != engine.made.memory.state:
+            raise StreamError("the state is one of another number of sessions")
+        self._memory[: kept.size] = kept
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the network, without its states, for `refrain.stream.load`."""
@@ -158,37 +213,38 @@ class Stream:
 
     def _checked(self, frame: Any) -> np.ndarray:
         if self.features is None:
-            table: Any = self._engine.stepper.table
-            return table[self._index(frame)]
-        try:
-            found = np.asarray(frame, np.float32)
-        except (TypeError, ValueError):
-            raise StreamError(
-                f"expected {self.features} numbers, received {frame!r}"
-            ) from None
+            found = self._words(frame)
+        else:
+            try:
+                found = np.asarray(frame, np.float32)
+            except (TypeError, ValueError):
+                raise StreamError(
+                    f"expected {self.features} numbers, received {frame!r}"
+                ) from None
         if found.shape != self._shape:
             raise StreamError(
-                f"expected a frame of shape ({self.features},), received {found.shape}"
+                f"expected a frame of shape {self._shape}, received {found.shape}"
             )
         return found
 
-    def _index(self, number: Any) -> int:
+    def _words(self, numbers: Any) -> np.ndarray:
+        """The rows of the embedding's table for numbers in any shape."""
         table: Any = self._engine.stepper.table
-        try:
-            index = number.__index__()
-        except AttributeError:
-            index = -1
         first = int(self._engine.stepper.padding)
-        if not first <= index < len(table):
-            reason = "; 0 is padding, which a stream has not" if index == 0 else ""
+        found = np.asarray(numbers)
+        whole = found.dtype.kind in "iu"
+        if not whole or ((found < first) | (found >= len(table))).any():
+            wrong = found[(found < first) | (found >= len(table))] if whole else found
+            shown = wrong.flat[0].item() if wrong.size else numbers
+            reason = "; 0 is padding, which a stream has not" if shown == 0 else ""
             raise StreamError(
                 f"expected a whole number from {first} to {len(table) - 1}, received "
-                f"{number!r}{reason}"
+                f"{shown!r}{reason}"
             )
-        return index
+        return np.ascontiguousarray(table[found])
 
 
-def _zeros(count: int) -> np.ndarray:
-    made = empty((count,), np.dtype(np.float32))
+def _zeros(*shape: int) -> np.ndarray:
+    made = empty(shape, np.dtype(np.float32))
     made[:] = 0.0
     return made

@@ -1,7 +1,8 @@
 """Emits a program as functions that stand alone: for C, for WebAssembly, for a chip.
 
 A stream is one block of memory that the caller provides: the states first, then what a
-step needs to work. Nothing is allocated and nothing outside is called.
+step needs to work. Nothing is allocated and nothing outside is called. A stream may be
+of several sessions, which go on together.
 """
 
 from __future__ import annotations
@@ -29,26 +30,33 @@ class Memory:
 
     Attributes:
         offsets: the first number of each buffer.
-        state: numbers of the states, which come first.
+        widths: numbers of each state for one session.
+        sessions: how many there are, side by side in each buffer.
         size: numbers of the whole block.
     """
 
     offsets: Mapping[str, int]
-    state: int
+    widths: Mapping[str, int]
+    sessions: int
     size: int
 
+    @property
+    def state(self) -> int:
+        """Numbers of the states, which come first."""
+        return self.sessions * sum(self.widths.values())
+
     @staticmethod
-    def of(program: Program) -> Memory:
+    def of(program: Program, sessions: int = 1) -> Memory:
         """The block of memory that a program needs for one stream."""
         firsts = [b for b in program.inputs if b.name.startswith(FIRST)]
-        state = sum(b.width for b in firsts)
+        widths = {b.name: b.width for b in firsts}
         offsets, end = {}, 0
         for buffer in (*firsts, *_working(program)):
             offsets[buffer.name] = end
-            end += int(np.prod(buffer.shape(1, 1)))
+            end += int(np.prod(buffer.shape(sessions, 1)))
         for buffer in firsts:  # a step writes the new state over the old one
             offsets[LAST + buffer.name.removeprefix(FIRST)] = offsets[buffer.name]
-        return Memory(offsets, state, end)
+        return Memory(offsets, widths, sessions, end)
 
 
 def _working(program: Program) -> list[Buffer]:
@@ -94,6 +102,7 @@ def emit_standalone(
     parts: dict[Node, Part],
     target: Target,
     weights: Weights,
+    memory: Memory,
 ) -> None:
     """Add `<name>_init`, `_reset`, `_step` and `_run` to a module.
 
@@ -104,10 +113,10 @@ def emit_standalone(
         parts: where each weight leaf lies.
         target: the processor.
         weights: the numbers of each shared buffer that a step reads.
+        memory: what a stream needs.
     """
     run = emit_run(module, f"{name}_program", program, parts, target)
     run.linkage = "internal"
-    memory = Memory.of(program)
     inside = _array(module, f"{name}_weights", weights) if weights.inside else None
     _emit_zeros(module, f"{name}_init", memory.size, target)
     _emit_zeros(module, f"{name}_reset", memory.state, target)
@@ -171,5 +180,6 @@ def _emit_steps(
                 address = code.b.bitcast(code.at(base, offsets[name]), PTR)
         slot = code.b.gep(pointers, [code.int(index)], source_etype=PTR)
         code.b.store(address, slot)
-    code.b.call(run, [pointers, code.int(1), steps, code.int(0), code.int(1)])
+    sessions = code.int(memory.sessions)
+    code.b.call(run, [pointers, sessions, steps, code.int(0), sessions])
     code.b.ret_void()
