@@ -1,4 +1,4 @@
-"""One step of a network from Python, batch 1, one thread, and its peers.
+"""One step of a network from Python, one thread, and its peers; one session or many.
 
 Each gets its input as an array and leaves its output as one, states kept between steps.
 
@@ -28,37 +28,41 @@ STEPS = 2000  # in a round
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--units", default="32,128,512")
+    parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
     for kind in ("LSTM", "GRU"):
         for units in map(int, arguments.units.split(",")):
-            rows += measured(kind, units, arguments.rounds)
-    print(machine())
+            rows += measured(kind, units, arguments.sessions, arguments.rounds)
+    print(machine(), f"{arguments.sessions} session(s)", sep="\n")
     print(table(("layer", "units", "who", "µs a step", "times ours"), rows))
 
 
-def measured(kind: str, units: int, rounds: int) -> list[tuple[str, ...]]:
+def measured(kind: str, units: int, count: int, rounds: int) -> list[tuple[str, ...]]:
     layer = getattr(layers, kind)(units, return_sequences=True)
     model = keras.Sequential([keras.Input((None, units)), layer])
-    frames = np.random.default_rng(0).normal(size=(5, units)).astype("f4")
+    frames = np.random.default_rng(0).normal(size=(5, count, units)).astype("f4")
     steppers = {
-        "refrain": refrain.stream.open(model).step,
-        "ONNX Runtime": onnx_step(model, units),
-        "torch cell": torch_step(model, kind, units),
+        "refrain": refrain.stream.open(model, None if count == 1 else count).step,
+        "ONNX Runtime": onnx_step(model, units, count),
+        "torch cell": torch_step(model, kind, units, count),
     }
-    expected = model.predict(frames[None], verbose=0)[0]
+    expected = model.predict(frames.swapaxes(0, 1), verbose=0).swapaxes(0, 1)
+    if count == 1:
+        frames = frames[:, 0]
     for who, step in steppers.items():
-        found = np.stack([np.array(step(frame)).reshape(-1) for frame in frames])
+        found = np.stack([np.array(step(f)).reshape(count, units) for f in frames])
         if not np.abs(found - expected).max() < 1e-5:
             raise SystemExit(f"{who} differs")
     times: dict[str, list[float]] = {who: [] for who in steppers}
     frame = frames[0]
     for _ in range(rounds):
         for who, step in steppers.items():
-            seconds = timeit.timeit(lambda step=step: step(frame), number=STEPS)
-            times[who].append(seconds / STEPS * 1e6)
+            steps = max(50, STEPS // count)
+            seconds = timeit.timeit(lambda step=step: step(frame), number=steps)
+            times[who].append(seconds / steps * 1e6)
     median = {who: float(np.median(t)) for who, t in times.items()}
     ours = median["refrain"]
     return [
@@ -67,7 +71,7 @@ def measured(kind: str, units: int, rounds: int) -> list[tuple[str, ...]]:
     ]
 
 
-def onnx_step(model, units: int) -> Callable:
+def onnx_step(model, units: int, count: int) -> Callable:
     """ONNX Runtime with inputs and outputs bound once."""
     with tempfile.TemporaryDirectory() as folder:
         file = refrain.export.onnx(model, Path(folder) / "m.onnx", streaming=True)
@@ -76,8 +80,8 @@ def onnx_step(model, units: int) -> Callable:
         session = onnxruntime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]
         )
-    x = np.zeros((1, 1, units), np.float32)
-    states = [np.zeros((1, units), np.float32) for _ in session.get_inputs()[1:]]
+    x = np.zeros((count, 1, units), np.float32)
+    states = [np.zeros((count, units), np.float32) for _ in session.get_inputs()[1:]]
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in (x, *states)]
     y = onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros_like(x))
     binding = session.io_binding()
@@ -89,25 +93,25 @@ def onnx_step(model, units: int) -> Callable:
         binding.bind_ortvalue_output(node.name, value)  # over the old state
 
     def step(frame: np.ndarray) -> np.ndarray:
-        values[0].update_inplace(frame.reshape(1, 1, -1))
+        values[0].update_inplace(frame.reshape(x.shape))
         session.run_with_iobinding(binding)
         return y.numpy()
 
     return step
 
 
-def torch_step(model, kind: str, units: int) -> Callable:
+def torch_step(model, kind: str, units: int, count: int) -> Callable:
     module = refrain.convert.to_torch(model)
     cell = getattr(torch.nn, f"{kind}Cell")(units, units)
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     with torch.no_grad():
         for name in names:
             getattr(cell, name).copy_(getattr(module, f"{name}_l0"))
-    state = [torch.zeros(1, units), torch.zeros(1, units)]
+    state = [torch.zeros(count, units), torch.zeros(count, units)]
 
     @torch.inference_mode()
     def step(frame: np.ndarray) -> np.ndarray:
-        x = torch.from_numpy(frame)[None]
+        x = torch.from_numpy(frame).reshape(count, units)
         if kind == "LSTM":
             state[:] = cell(x, tuple(state))
         else:
