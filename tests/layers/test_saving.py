@@ -42,8 +42,7 @@ OF_EQUATIONS = {
     "own cell both ways": lambda of: of.Bidirectional(of.RNN(mgu(4))),
 }
 ZOO = {
-    make.name: lambda of, make=make: of.RNN(sized_cell(make, 4))
-    for make in cells.ALL[3:]
+    make.name: lambda of, make=make: of.RNN(sized_cell(make, 4)) for make in cells.ALL
 }
 OURS = LAYERS | OF_EQUATIONS | ZOO
 

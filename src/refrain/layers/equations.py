@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
@@ -267,9 +268,9 @@ def _keras_initializer(initializer: Initializer) -> Any:
             raise CellError(f"unknown initialiser {initializer!r}") from None
 
     def initialise(shape: tuple[int, ...], dtype: Any = None) -> Any:
-        uniform = keras.initializers.RandomUniform(0.0, 1.0)(shape, dtype="float32")
-        drawn: Any = ops.convert_to_numpy(uniform)
-        made = initializer(drawn.astype("float64"))
-        return ops.convert_to_tensor(made, dtype=dtype)
+        # NumPy draws, with a seed as Keras's initialisers get theirs: a layer may be
+        # built while a library traces, where its own numbers have no values.
+        rng = np.random.default_rng(keras.initializers.RandomUniform().seed)
+        return ops.convert_to_tensor(initializer(rng.random(shape)), dtype=dtype)
 
     return initialise
