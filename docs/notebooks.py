@@ -53,9 +53,12 @@ def run(made: nbformat.NotebookNode, folder: Path) -> None:
     ).execute()
     for cell in made.cells:
         cell.metadata.pop("execution", None)  # when it ran: another time each time
+        if cell.cell_type == "code":  # libraries talk of the machine there
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
 
 
 def main() -> None:
+    """Make the notebooks that the arguments name: `2-gradients`; without any, all."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     wanted = sys.argv[1:]
     for page in PAGES:

@@ -16,6 +16,7 @@ SAME = {
         "masks",
         "states",
         "cells",
+        "float32",
         "float64",
         "traced",
         "unread",

@@ -14,13 +14,13 @@ GRU_GATES = ("z", "r", "n")
 
 def centre(*parts: Node) -> Node:
     """Mean of one vector that comes in parts."""
-    return reduce(operator.add, [mean(p) for p in parts]) / len(parts)
+    return mean(reduce(operator.add, parts)) / len(parts)
 
 
 def spread(*centred: Node, epsilon: float = 1e-5) -> Node:
     """Standard deviation of one vector in parts whose mean is 0."""
-    variance = reduce(operator.add, [mean(p * p) for p in centred]) / len(centred)
-    return sqrt(variance + epsilon)
+    squares = reduce(operator.add, [p * p for p in centred])
+    return sqrt(mean(squares) / len(centred) + epsilon)
 
 
 @cell(

@@ -23,12 +23,13 @@ from refrain.bridge.programs import (
 )
 from refrain.cells import Cell, SizedCell
 from refrain.cells.cost import number, parameters, products
-from refrain.derive.reverse import reverse
 from refrain.derive.through_time import gradient_through_time
-from refrain.graph.evaluate import Arrays, evaluate, run
+from refrain.graph.evaluate import Arrays, run
 from refrain.graph.linear import linear_levels
 from refrain.runtime.driver import Request, kernel_for
 from refrain.runtime.report import rehearsals
+from refrain.study.flow import step_jacobian
+from refrain.study.walk import walk
 
 # Limits of errors, of what a small change of the states may grow by in a step (tenfold
 # in ten), and of the states themselves.
@@ -154,13 +155,11 @@ class _Trial:
     def like(self, arrays: Arrays) -> dict[str, np.ndarray]:
         return {n: self.rng.normal(size=a.shape) for n, a in arrays.items()}
 
-    def entering(
-        self, batch: int = _BATCH, steps: int = _STEPS
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def entering(self) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Input, and states as a network has them once it is on its way."""
-        before = self.input(batch, _BEFORE)
-        _, history = run(self.graph, before, self.zeros(batch), self.weights)
-        return self.input(batch, steps), {s: a[:, -1] for s, a in history.items()}
+        before = self.input(_BATCH, _BEFORE)
+        _, history = run(self.graph, before, self.zeros(_BATCH), self.weights)
+        return self.input(_BATCH, _STEPS), {s: a[:, -1] for s, a in history.items()}
 
     def gradient_error(self) -> float:
         x, states = self.entering()
@@ -222,24 +221,8 @@ class _Trial:
 
     def jacobians(self) -> list[np.ndarray]:
         """Of some steps: new states, a row each, by old ones."""
-        x, old = self.entering(1, _JACOBIANS)
-        found = []
-        backward, sizes = reverse(self.graph), self.sized.state_size
-        rows = np.split(np.eye(sum(sizes)), np.cumsum(sizes)[:-1], axis=1)
-        for t in range(_JACOBIANS):
-            given = {"x": x[:, t], **{f"{s}_prev": v for s, v in old.items()}}
-            step = evaluate(self.graph, {**given, **self.weights})
-            given = {n: np.repeat(v, sum(sizes), axis=0) for n, v in given.items()}
-            given |= {f"grad_{s}": r for s, r in zip(old, rows, strict=True)}
-            given["grad_output"] = np.zeros((sum(sizes), self.sized.output_size))
-            made = evaluate(backward, {**given, **self.weights})
-            parts = [
-                np.broadcast_to(made[f"grad_{s}_prev"], r.shape)
-                for s, r in zip(old, rows, strict=True)
-            ]
-            found.append(np.concatenate(parts, axis=1))
-            old = {s: step[s] for s in old}
-        return found
+        way = walk(self.sized, self.weights, self.input(1, _BEFORE + _JACOBIANS))
+        return [step_jacobian(way, t)[0] for t in range(_BEFORE, way.steps)]
 
     def largest_state(self) -> float:
         _, history = run(self.graph, self.input(2, _LONG), self.zeros(2), self.weights)
