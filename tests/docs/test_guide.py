@@ -2,20 +2,19 @@
 
 import importlib.util
 
-import nbformat
 import pytest
 
 from tests.docs.pages import ROOT
+
+nbformat = pytest.importorskip("nbformat")
+pytest.importorskip("nbclient")
+pytest.importorskip("ipykernel")
 
 _SPEC = importlib.util.spec_from_file_location("notebooks", ROOT / "docs/notebooks.py")
 assert _SPEC is not None
 assert _SPEC.loader is not None
 notebooks = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(notebooks)
-
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("ipykernel") is None, reason="ipykernel is not installed"
-)
 
 
 def sources(notebook):
