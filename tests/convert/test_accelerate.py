@@ -158,6 +158,43 @@ def test_a_class_that_hides_its_arguments_is_refused():
         refrain.accelerate(Net(rate=0.5))
 
 
+class Listed(keras.Sequential):
+    """A class whose constructor is Keras's, which calls and compiles in its own way."""
+
+    def call(self, x, training=None, mask=None):
+        return 2.0 * super().call(x, training=training, mask=mask)
+
+    def compile(self, *args, **kwargs):
+        super().compile(*args, **kwargs)
+        self.own = 7
+
+
+class Critic(keras.Sequential):
+    """A class that compiles with other arguments."""
+
+    def compile(self, critic, *, rate):
+        super().compile(keras.optimizers.Adam(rate), "mse")
+        self.critic = critic
+
+
+def test_classes_may_call_and_compile_in_their_own_way():
+    model = Listed([keras.Input((STEPS, FEATURES)), layers.GRU(3), layers.Dense(1)])
+    model.compile("adam", "mse")
+    fast = refrain.accelerate(model)
+    assert type(fast) is Listed
+    assert fast.own == 7
+    found, expected = (outputs(m, sequence())[0] for m in (fast, model))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_other_arguments_of_compile_are_refused():
+    model = Critic([keras.Input((STEPS, FEATURES)), layers.GRU(3)])
+    assert type(refrain.accelerate(model)) is Critic
+    model.compile("c", rate=0.1)
+    with pytest.raises(ConversionError, match=r"received Critic: .*\n  Hint: accel"):
+        refrain.accelerate(model)
+
+
 def test_a_class_that_makes_other_layers_again_is_refused():
     class Growing(keras.layers.Layer):
         made = 2

@@ -92,7 +92,7 @@ def test_weights_that_do_not_fit(change, received):
 def test_another_batch_than_states_are_kept_for(make):
     layer = make(3, stateful=True)
     layer(X)
-    with pytest.raises(LayerError, match=r"expected a batch of 2.* received one of 1"):
+    with pytest.raises(LayerError, match=r"expected the batch size 2.* received 1\."):
         layer(X[:1])
 
 

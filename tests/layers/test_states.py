@@ -114,7 +114,7 @@ def test_a_stateful_layer_has_a_gradient(make, x):
 def test_stateful_layer_refuses_another_batch_size(x):
     layer = layers.LSTM(3, stateful=True)
     layer(x)
-    with pytest.raises(ValueError, match="expected a batch of 2"):
+    with pytest.raises(ValueError, match="expected the batch size 2"):
         layer(x[:1])
 
 

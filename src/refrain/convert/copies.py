@@ -65,9 +65,10 @@ def copied(model: Any, becomes: Becomes) -> Any:
 def _check_constructor(layer: Any) -> None:
     """Refuse a class of models whose constructor's arguments Keras has not kept."""
     kind = type(layer)
-    if not isinstance(layer, keras.Model) or kind.__module__.startswith("keras."):
+    made = kind.__init__
+    if not isinstance(layer, keras.Model) or made.__module__.startswith("keras."):
         return
-    taken = inspect.signature(kind.__init__).parameters.values()
+    taken = inspect.signature(made).parameters.values()
     own = [p.name for p in taken if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     own = [name for name in own if name not in _EVERY_MODEL]
     if own and kind.get_config.__module__.startswith("keras."):
@@ -257,7 +258,15 @@ def _compile(model: Any, new: Any, twins: Mapping[int, Any]) -> None:
     for kind in ("metrics", "weighted_metrics"):
         settings[kind] = tree.map_structure(_fresh_metric, settings[kind])
     settings["jit_compile"] = model.jit_compile and new.supports_jit
-    new.compile(**settings)
+    try:
+        inspect.signature(new.compile).bind(**settings)
+        new.compile(**settings)
+    except Exception as fault:  # of any type: a class may compile in its own way
+        raise ConversionError(
+            f"{model.name}: expected a model that is compiled with Keras's arguments, "
+            f"received {type(model).__name__}: {_reason(fault)}\n  Hint: accelerate "
+            "the model before it is compiled, and compile what that returns."
+        ) from fault
     old = _inner(model.optimizer)
     if old is None or not old.built:
         return

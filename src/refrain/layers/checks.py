@@ -63,8 +63,8 @@ def check_batch(layer: Any, sequences: Any) -> None:
     expected, received = layer._expected_batch_size, sequences.shape[0]
     if layer.stateful and None not in (expected, received) and expected != received:
         raise LayerError(
-            f"{layer.name}: expected a batch of {expected}, for which a stateful layer "
-            f"keeps states; received one of {received}.\n  Hint: leave out an "
+            f"{layer.name}: expected the batch size {expected}, for which a stateful "
+            f"layer keeps states; received {received}.\n  Hint: leave out an "
             "incomplete last batch, or make a layer with stateful=False for other "
             "sizes, with the same weights."
         )

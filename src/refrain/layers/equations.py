@@ -6,7 +6,8 @@ round: a Keras layer for any cell written with `@refrain.cell`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from math import prod
 from operator import attrgetter
 from typing import Any
 
@@ -17,9 +18,9 @@ from keras.src.layers.rnn.dropout_rnn_cell import DropoutRNNCell
 
 from refrain.cells import SizedCell
 from refrain.cells.counterparts import KERAS_CELLS
-from refrain.cells.record import UNKNOWN, from_record, to_record
+from refrain.cells.record import MOST_NUMBERS, UNKNOWN, from_record, to_record
 from refrain.cells.weights import Initializer, Weight
-from refrain.errors import CellError
+from refrain.errors import CellError, LayerError
 from refrain.graph.dropout import INPUT, RECURRENT, with_dropout
 from refrain.graph.functions import ACTIVATIONS
 from refrain.layers.checks import check_activations, checked_states, sized_cell
@@ -91,6 +92,25 @@ def weights_of(sized: SizedCell, cell: Any, features: int) -> Weights:
         for v in variables
     }
     return Weights(variables, arrays)
+
+
+def check_sizes(name: str, cells: Iterable[Any], features: Any) -> None:
+    """Refuse sizes, which a file may tell, before memory is asked for.
+
+    Raises:
+        LayerError: a variable of a cell would be larger than any that is of use.
+    """
+    for cell in cells:
+        if not (has_equations(cell) and isinstance(features, int)):
+            return
+        sized = equations_of(cell)
+        for variable in sized.variables(features):
+            if prod(variable.shape) > MOST_NUMBERS:
+                raise LayerError(
+                    f"{name}: expected {MOST_NUMBERS:,} numbers at most in a variable; "
+                    f"received {variable.name} of shape {variable.shape}"
+                )
+        features = sized.output_size
 
 
 def dropout_masks(cell: Any, x: Any, state: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from refrain.layers.details import kernel_details
 from refrain.layers.equations import (
     PACKAGE,
     CellLayer,
+    check_sizes,
     equations_of,
     has_equations,
 )
@@ -108,6 +109,7 @@ class EquationLoop(keras.layers.RNN):
         self, sequences_shape: Any, initial_state_shape: Any | None = None
     ) -> None:
         """Create the cell's variables; from now on inputs have as many features."""
+        check_sizes(self.name, _cells(self.cell), sequences_shape[-1])
         if self.trainable_initial_state and not self.first_states.built:
             self.first_states.build()
         super().build(sequences_shape, initial_state_shape)
