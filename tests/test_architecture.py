@@ -81,7 +81,8 @@ THIRD_PARTY = {
     "report": {"jinja2", "markupsafe", "matplotlib"},
     "study": {"keras", "matplotlib", "resvg_py"},
     "tasks": {
-        *("keras", "pandas", "pyarrow", "sklearn", "statsmodels", "tokenizers"),
+        *("keras", "optuna", "pandas", "pyarrow", "sklearn", "statsmodels"),
+        "tokenizers",
     },
     "compare": {"keras", "matplotlib"},
     "cli": {"keras", "rich", "typer"},

@@ -16,7 +16,9 @@ from refrain.cli.check import check
 from refrain.cli.compare import compare
 from refrain.cli.explain import explain
 from refrain.cli.export import export
+from refrain.cli.predict import evaluate, predict
 from refrain.cli.stream import stream
+from refrain.cli.train import train
 from refrain.cli.zoo import cells, show
 
 app = typer.Typer(
@@ -55,4 +57,7 @@ def main(
 
 for _command in (cells, show, check, compare, explain, cache, stream):
     app.command()(_command)
+for _command in (predict, evaluate):
+    app.command()(_command)
+app.add_typer(train)
 app.add_typer(export)

@@ -18,6 +18,7 @@ _EXTRAS = {
     "matplotlib": "report",
     "sklearn": "text",
     "tokenizers": "text",
+    "optuna": "tune",
     "jinja2": "report",
 }
 

@@ -10,7 +10,7 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ def train(
     metrics: Sequence[Any] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     checkpoint: Path | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> tuple[keras.Model, Training]:
     """Build a network, compile it and train it.
 
@@ -65,6 +66,8 @@ def train(
         checkpoint: a file that keeps where training stands after each epoch. If it
             exists, training goes on from it, to the same losses and weights as if it
             had not been cut off. It stays there; the caller deletes it.
+        about: settings of the network, ready for JSON; training goes on only where they
+            are the same.
 
     Returns:
         The model with the weights of its best epoch, and what training took.
@@ -84,7 +87,8 @@ def train(
     optimizer = keras.optimizers.Adam(budget.learning_rate, clipnorm=1.0)
     model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics))
     optimizer.build(model.trainable_variables)
-    watch = _Watch(model, arrays, budget, report, checkpoint, loss)
+    identity = _identity(model, arrays, budget, loss, about or {})
+    watch = _Watch(model, arrays, budget, report, checkpoint, identity)
     if not watch.finished:
         model.fit(
             watch.batches,
@@ -130,7 +134,7 @@ class _Watch(keras.callbacks.Callback):
         budget: Budget,
         report: Report,
         checkpoint: Path | None,
-        loss: Any,
+        identity: Mapping[str, Any],
     ):
         super().__init__()
         self.network = model
@@ -147,11 +151,10 @@ class _Watch(keras.callbacks.Callback):
         )
         self.state = State()
         self._start = 0.0
-        if checkpoint is not None:
-            self._identity = _identity(model, arrays, budget, loss)
-            if checkpoint.exists():
-                self.state = checkpoints.load(checkpoint, model, self._identity)
-                self._tell()
+        self._identity = identity
+        if checkpoint is not None and checkpoint.exists():
+            self.state = checkpoints.load(checkpoint, model, identity)
+            self._tell()
 
     @property
     def finished(self) -> bool:
@@ -182,13 +185,17 @@ class _Watch(keras.callbacks.Callback):
 
 
 def _identity(
-    model: keras.Model, arrays: Arrays, budget: Budget, loss: Any
+    model: keras.Model,
+    arrays: Arrays,
+    budget: Budget,
+    loss: Any,
+    about: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What must be the same for a training to go on. Epochs may be added."""
     limits = ("epochs", "patience")
-    about = {k: v for k, v in dataclasses.asdict(budget).items() if k not in limits}
     return {
         **about,
+        **{k: v for k, v in dataclasses.asdict(budget).items() if k not in limits},
         "loss": loss if isinstance(loss, str) else type(loss).__name__,
         "data": arrays.digest(),
         "network": [list(variable.shape) for variable in checkpoints.variables(model)],

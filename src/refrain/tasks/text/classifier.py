@@ -40,6 +40,8 @@ from refrain.tasks.text.vocabulary import Encoded, Vocabulary
 
 RACE, RACE_EPOCHS = "rnn,lstm,gru,bilstm", 2
 BATCH = 256
+# What may change when a training that was cut off goes on.
+_LIMITS = ("epochs", "patience")
 
 Report = Callable[[str, Progress], None]
 
@@ -164,6 +166,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
             metrics=["accuracy"],
             callbacks=callbacks,
             checkpoint=folder and folder / f"{stage}-{candidate.key}.npz",
+            about={k: v for k, v in values(self).items() if k not in _LIMITS},
         )
 
     def _logits(self, encoded: Encoded) -> np.ndarray:

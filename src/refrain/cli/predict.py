@@ -1,0 +1,73 @@
+"""`refrain predict` and `refrain evaluate`: a trained model in use."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from refrain.errors import DataError
+
+_MODEL = typer.Argument(
+    metavar="MODEL", help="File that `refrain train` wrote.", show_default=False
+)
+
+
+def predict(
+    model: Annotated[Path, _MODEL],
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="What to predict from, in the form that the model was trained from; "
+            "- or none: standard input.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Predict with a trained model.
+
+    A text classifier reads a text a line from standard input, and answers each with a
+    line of JSON: the label, its probability, the text.
+    """
+    from refrain.tasks.job import registry
+
+    source = None if file is None or str(file) == "-" else file
+    for line in registry.load(model).predict_lines(source, _standard_input()):
+        print(line, flush=True)
+
+
+def evaluate(
+    model: Annotated[Path, _MODEL],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="Data with the truth in it.", show_default=False
+        ),
+    ],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as JSON.")
+    ] = False,
+) -> None:
+    """Compare the predictions of a trained model with the truth."""
+    from refrain.tasks.job import registry
+
+    figures = registry.load(model).evaluate_file(file)
+    if as_json:
+        finite = {k: v if math.isfinite(v) else None for k, v in figures.items()}
+        print(json.dumps(finite, indent=1))
+        return
+    for name, value in figures.items():
+        print(f"{name.replace('_', ' '):<12}{value:>9.4f}")
+
+
+def _standard_input() -> Iterator[str]:
+    try:
+        yield from sys.stdin
+    except UnicodeDecodeError:
+        raise DataError("standard input: expected UTF-8 text") from None

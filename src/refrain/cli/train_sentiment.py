@@ -1,0 +1,162 @@
+"""`refrain train sentiment`: a text classifier from a file of labelled texts."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refrain.cli.options import with_options
+from refrain.errors import OptionError
+from refrain.tasks.text.options import TextJob
+
+if TYPE_CHECKING:
+    from refrain.tasks.text.job import Outcome
+    from refrain.tasks.text.reading import Texts
+
+
+@with_options(TextJob)
+def sentiment(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV file with a line of column names, JSON lines (.jsonl), or a "
+            "folder with a folder of .txt files for each label.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="MODEL",
+            help="The model's file. Its report is written beside it, as .html.",
+        ),
+    ] = Path("model.refrain"),
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="TOML file of the options below; the command's count."
+        ),
+    ] = None,
+    tune: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Trials to search units, layers, learning rate and dropout.",
+        ),
+    ] = 0,
+    anew: Annotated[
+        bool,
+        typer.Option(
+            "--anew", help="Begin again, and do not go on from a training cut off."
+        ),
+    ] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write losses for TensorBoard there."),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the figures alone.")
+    ] = False,
+    **options: Any,
+) -> None:
+    """Train a network that gives texts their labels: sentiment, topic, language.
+
+    Part of the rows is held out; the network and a linear baseline are judged by it.
+    A training that was cut off goes on exactly where it stood when the same command
+    is given again.
+    """
+    # Mistakes are told before Keras is imported, which takes seconds.
+    from refrain.files import make_folder
+    from refrain.tasks.job.options import make, read_config
+    from refrain.tasks.text.reading import read_texts
+
+    job = make(TextJob, read_config(config) if config else {}, options)
+    found = read_texts(file, job.text, job.label)
+    if output.is_dir():
+        raise OptionError(f"--output: {output} is a folder; expected a file's name")
+    make_folder(output.parent)
+    kept = output.with_name(f"{output.name}.training")
+    if kept.exists() and anew:
+        shutil.rmtree(kept)
+    if kept.exists() and not quiet:
+        print(f"Going on from {kept} (--anew begins again)", file=sys.stderr)
+
+    from refrain.cli.progress import TrainingDisplay
+    from refrain.tasks.text.job import train_classifier
+
+    callbacks = _tensorboard(tensorboard)
+    try:
+        with TrainingDisplay(quiet) as display:
+            outcome = train_classifier(
+                found, job, display.report, callbacks, kept, tune
+            )
+    except BaseException:
+        if not any(path.is_file() for path in kept.rglob("*")):
+            shutil.rmtree(kept, ignore_errors=True)  # nothing to go on from
+        raise
+    _write(outcome, found, file, output)
+    shutil.rmtree(kept)
+    _tell(outcome, found, output, quiet)
+
+
+def _tensorboard(folder: Path | None) -> list[Any]:
+    if folder is None:
+        return []
+    import importlib.util
+
+    import keras
+
+    if importlib.util.find_spec("tensorflow") is None:
+        raise OptionError(
+            "--tensorboard needs TensorFlow, which Keras writes with; run: pip install "
+            "'refrain[tensorflow]'"
+        )
+    return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
+
+
+def _write(outcome: Outcome, found: Texts, file: Path, output: Path) -> None:
+    from refrain.report.page import write_page
+    from refrain.tasks.text.report import report_page
+
+    command = shlex.join(["refrain", *sys.argv[1:]])
+    page = report_page(outcome, found, str(file), command)
+    about = {
+        "text": found.column,
+        "label": found.label_column,
+        "figures": outcome.judgement.figures,
+        "baseline": outcome.baseline.figures,
+        "command": command,
+    }
+    write_page(page, output.with_suffix(".html"))
+    outcome.classifier.save(output, about)
+
+
+def _tell(outcome: Outcome, found: Texts, output: Path, quiet: bool) -> None:
+    """Print the figures, and what was written."""
+    model, training = outcome.classifier, outcome.classifier.training_
+    learnt, watched, held = outcome.rows
+    network, linear = outcome.judgement.figures, outcome.baseline.figures
+    print(f"{'':<12}{'network':>9}{'linear':>9}")
+    for name in network:
+        title = name.replace("_", " ")
+        print(f"{title:<12}{network[name]:>9.3f}{linear[name]:>9.3f}")
+    if quiet:
+        return
+    lines = (
+        *found.notes,
+        f"{learnt:,} texts to learn from, {watched:,} to stop by, {held:,} held out",
+        f"{model.cell_}, {len(model.vocabulary_):,} words",
+        f"epoch {training.best_epoch} of {training.epochs}, {training.train_s:.0f} s",
+        f"Written: {output}, {output.with_suffix('.html')}",
+    )
+    for line in lines:
+        print(f"  {line}")
