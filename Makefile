@@ -13,7 +13,7 @@ demo: $(VENV)/demo.stamp
 	$(BIN)/refrain compare
 
 test: $(VENV)/test.stamp
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 check: $(VENV)/test.stamp
 	$(BIN)/ruff check
