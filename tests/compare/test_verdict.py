@@ -118,11 +118,12 @@ def test_retention_follows_the_horizon():
     cells, text = says(record(None, 1), "Memory retention")
     assert cells == ("over 24 steps", "1 step")
     assert text == (
-        "A: a trace of all that was read is left at the end. B: after 1 step already."
+        "A: a trace of all that was read is left at the end. "
+        "B: 1 % of it is left after 1 step."
     )
     text = says(record(4, 9), "Memory retention")[1]
     assert text == (
-        "B: 1 % of a change is left after 9 steps. A: after 4 steps already."
+        "B: 1 % of a change is left after 9 steps. A: 1 % of it is left after 4 steps."
     )
     text = says(record(4, 4), "Memory retention")[1]
     assert text == "A and B: 1 % of a change is left after 4 steps."

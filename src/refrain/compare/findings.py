@@ -147,7 +147,8 @@ def _retention(comparison: Comparison) -> str:
     else:
         text = f"{top}: 1 % of a change is left after {plural(int(longest), 'step')}."
     if shortest < longest:
-        text += f" {low}: after {plural(int(shortest), 'step')} already."
+        left = plural(int(shortest), "step")
+        text += " " + sentence(f"{low}: 1 % of it is left after {left}.")
     return text
 
 
