@@ -254,6 +254,21 @@ def test_a_column_of_no_file_is_refused(refused):
     assert "choose columns of a FILE" in refused("compare", "--target", "v")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ("t.csv", "--texts", "t.csv"),
+            "one of a FILE to forecast, --texts and --probe",
+        ),
+        (("--label", "v"), "--text and --label choose columns of --texts"),
+        (("--texts", "gone.csv"), "gone.csv: no such file"),
+    ],
+)
+def test_one_task_is_compared_on(refused, options, message):
+    assert message in refused("compare", *options)
+
+
 def test_a_folder_that_cannot_be_written_to_is_refused_before_training(
     refused, tmp_path
 ):

@@ -82,7 +82,7 @@ def comparison(*networks, values=None, times=None, truth=None, horizon=2, **chan
         "about": ("6 points",),
         "subtitle": "test part",
         "metrics": (MASE, MAE),
-        "loss": "loss: scaled MAE",
+        "loss": "mean absolute error",
         "facts": {"window": 2, "horizon": horizon, "season": 1},
         "notes": ("no season",),
         "entries": (naive, *entries),

@@ -1,4 +1,4 @@
-"""`refrain compare`: which recurrent network forecasts a series best, and its cost."""
+"""`refrain compare`: which recurrent network is best at a task, and what it costs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refrain.errors import DataError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 REPORT, PICTURE, FIGURES = "comparison.html", "comparison.png", "comparison.json"
 USUAL = "rnn,lstm,gru,bilstm"
+EPOCHS = {"forecast": 100, "text": 8, "probe": 30}
 
 
 def compare(
@@ -67,6 +70,42 @@ def compare(
             help="Steps read. [default: two seasons of up to 48, or 48]",
         ),
     ] = None,
+    texts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="In place of a series: labelled texts as CSV, JSON lines or a folder.",
+            show_default=False,
+        ),
+    ] = None,
+    text: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of texts. [default: the longest]"),
+    ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of labels. [default: the other]"),
+    ] = None,
+    max_texts: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Texts used, at most; 0: all.")
+    ] = 4000,
+    probe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="In place of data: a task with a known answer, which asks for memory: "
+            "adding, copy, digits or permuted.",
+            show_default=False,
+        ),
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="STEPS",
+            min=1,
+            help="Steps of the probe. [default: one that it is known for]",
+        ),
+    ] = None,
     cells: Annotated[
         str, typer.Option(metavar="NAMES", help="Networks, separated by commas.")
     ] = USUAL,
@@ -82,11 +121,14 @@ def compare(
         int, typer.Option(metavar="N", min=1, help="Units of each layer.")
     ] = 32,
     epochs: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="N", min=1, help="Passes over the training part, at most."
+            metavar="N",
+            min=1,
+            help="Passes over the training part, at most. [default: 100 for a series, "
+            "8 for texts, 30 for a probe]",
         ),
-    ] = 100,
+    ] = None,
     max_windows: Annotated[
         int,
         typer.Option(
@@ -122,11 +164,11 @@ def compare(
         bool, typer.Option("--quiet", "-q", help="Print the tables alone.")
     ] = False,
 ) -> None:
-    """Train recurrent networks on a series and compare them with naive forecasts.
+    """Train recurrent networks on one task and measure how good and how dear they are.
 
-    Every network gets the same windows and the same budget; the last fifth of the
-    series is held out. Prints a table of errors and costs, and writes a picture and
-    a JSON file with all figures.
+    The task is to forecast a series, to label texts, or a probe. Every network gets
+    the same samples and the same budget; a part that none has seen judges them. Prints
+    tables and a verdict, and writes a report, a picture and a JSON file.
     """
     # Mistakes are told before Keras is imported, which takes seconds.
     from rich.console import Console
@@ -137,9 +179,8 @@ def compare(
     from refrain.files import make_folder
     from refrain.study.training import Budget
 
-    recipe = Recipe(
-        task="forecast",
-        options={
+    contests = {
+        "forecast": {
             "file": None if file is None else str(file),
             "target": target,
             "time": time,
@@ -148,6 +189,15 @@ def compare(
             "window": window,
             "max_windows": max_windows,
         },
+        "text": texts
+        and {"file": str(texts), "text": text, "label": label, "max_texts": max_texts},
+        "probe": probe and {"probe": probe, "length": length},
+    }
+    task = _task(file, texts, probe, text or label)
+    epochs = epochs or EPOCHS[task]
+    recipe = Recipe(
+        task=task,
+        options=contests[task],
         cells=(*cells.split(","), *(cell or ())),
         seeds=seeds,
         units=units,
@@ -165,6 +215,21 @@ def compare(
     comparison = race.comparison(command)
     _print(out, comparison, quiet)
     _write(out, comparison, race.candidates, folder, quiet)
+
+
+def _task(
+    file: Path | None, texts: Path | None, probe: str | None, columns: str | None
+) -> str:
+    """Which contest the arguments ask for."""
+    if sum(given is not None for given in (file, texts, probe)) > 1:
+        raise DataError(
+            "expected one of a FILE to forecast, --texts and --probe; received more"
+        )
+    if columns and texts is None:
+        raise DataError("--text and --label choose columns of --texts; none was given")
+    if probe is not None:
+        return "probe"
+    return "forecast" if texts is None else "text"
 
 
 def _lines(out: Console, title: str, lines: Iterable[str]) -> None:

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     import keras
 
 
+# What training lowers, for people.
+LOSSES = {
+    "mae": "mean absolute error",
+    "mse": "mean squared error",
+    "sparse_categorical_crossentropy": "cross entropy",
+    "logits": "cross entropy",
+}
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What a trained model did on the part that nobody has seen.
@@ -42,8 +51,7 @@ class Contest:
         subtitle: what the exhibit shows.
         about: lines that say what the data are, before they are learnt from.
         metrics: figures of the held-out part; the first one decides.
-        loss: Keras's name of the loss.
-        loss_in_words: what it is, for people.
+        loss: Keras's name of the loss, or `logits` for the cross entropy of logits.
         training, validation: inputs and targets.
         build: the model of a candidate with so many units.
         judge: figures of a trained model.
@@ -54,6 +62,8 @@ class Contest:
         facts: settings and figures of its own, ready for JSON.
         notes: sentences that the reader of the table needs.
         packages: whose versions the figures depend on.
+        lengths: steps of each training and validation sequence, where those behind
+            them are padding.
     """
 
     task: str
@@ -62,7 +72,6 @@ class Contest:
     about: tuple[str, ...]
     metrics: tuple[Metric, ...]
     loss: str
-    loss_in_words: str
     training: tuple[np.ndarray, np.ndarray]
     validation: tuple[np.ndarray, np.ndarray]
     build: Callable[[Candidate, int], keras.Model]
@@ -73,6 +82,15 @@ class Contest:
     facts: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     packages: tuple[str, ...] = ("numpy",)
+    lengths: tuple[np.ndarray, np.ndarray] | None = None
+
+    def keras_loss(self) -> Any:
+        """The loss as Keras's `compile` takes it."""
+        if self.loss != "logits":
+            return self.loss
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     @property
     def example(self) -> np.ndarray:

@@ -84,7 +84,6 @@ def series_contest(series: Series, cut: Frame, max_windows: int = 2000) -> Conte
         # MASE alone can be compared between series; without it, so can MAE here.
         metrics=(MASE, MAE, RMSE) if parts.scale > 0 else (MAE, RMSE),
         loss="mae",
-        loss_in_words="loss: scaled MAE",
         training=(parts.training.inputs, parts.training.targets),
         validation=(parts.validation.inputs, parts.validation.targets),
         build=parts.build,

@@ -38,7 +38,7 @@ def measure(
     """
     model = contest.build(candidate, units)
     (_, layer), *_ = recurrent_layers(model, whole=True)
-    features = layer.input.shape[-1]
+    features = _features(layer)
     sizes = {"features": features, **dict.fromkeys(candidate.cell.sizes, units)}
     work = number(products(candidate.cell.graph()), sizes)
     return Network(
@@ -74,7 +74,7 @@ def training_memory(
                 return None
             request = Request(
                 sized,
-                whole.input.shape[-1],
+                _features(whole),
                 training=True,
                 sequence=layer.return_sequences,
                 against_time=layer.go_backwards,
@@ -82,6 +82,11 @@ def training_memory(
             )
             total += _buffers(request, batch_size, example.shape[1]) * FLOAT_BYTES
     return total
+
+
+def _features(layer: Any) -> int:
+    """Size of a layer's input, which may have a mask beside it."""
+    return keras.tree.flatten(layer.input)[0].shape[-1]
 
 
 def _both(layer: Any) -> bool:

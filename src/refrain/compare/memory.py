@@ -25,7 +25,7 @@ def memory_of(contest: Contest, model: keras.Model) -> Memory:
     """
     heard = next(
         h
-        for h in watch(model, *contest.held_out, contest.loss)
+        for h in watch(model, *contest.held_out, contest.keras_loss())
         if not h.layer.go_backwards
     )
     way = heard.walks[-1]

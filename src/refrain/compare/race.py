@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from refrain.compare.contest import Contest
+from refrain.compare.contest import LOSSES, Contest
 from refrain.compare.kept import Kept, digest, network_of, run_of
 from refrain.compare.processes import Worker, WorkerError, fitting_jobs
 from refrain.compare.recipe import Recipe
@@ -169,7 +169,7 @@ class Race:
             about=contest.about,
             subtitle=contest.subtitle,
             metrics=contest.metrics,
-            loss=contest.loss_in_words,
+            loss=LOSSES[contest.loss],
             facts={
                 **contest.facts,
                 "units": self.recipe.units,

@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from refrain.compare.contest import Contest
-from refrain.compare.forecasts import forecast_contest
 from refrain.study.candidates import Candidate, find_candidates
 from refrain.study.training import Budget
-
-CONTESTS = {"forecast": forecast_contest}
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class Recipe:
     """What to compare.
 
     Attributes:
-        task: key of `CONTESTS`.
+        task: `forecast`, `text` or `probe`.
         options: arguments of the function that makes the contest.
         cells: names of cells, as `find_candidates` reads them.
         seeds: each network is trained so many times, from seed `budget.seed` on.
@@ -37,8 +34,15 @@ class Recipe:
     budget: Budget = field(default_factory=Budget)
 
     def contest(self) -> Contest:
-        """The contest."""
-        return CONTESTS[self.task](**self.options)
+        """The contest; its own libraries are imported here and for no other."""
+        match self.task:
+            case "probe":
+                from refrain.compare.probes import probe_contest as make
+            case "text":
+                from refrain.compare.texts import text_contest as make
+            case _:
+                from refrain.compare.forecasts import forecast_contest as make
+        return make(**self.options)
 
     def candidates(self) -> tuple[Candidate, ...]:
         """The networks."""

@@ -41,20 +41,27 @@ def run(
     (x, y), (validation_x, validation_y) = contest.training, contest.validation
     model, training = train(
         lambda: contest.build(candidate, units),
-        Arrays(x, y, validation_x, validation_y),
+        Arrays(
+            x,
+            y,
+            validation_x,
+            validation_y,
+            lengths=contest.lengths and contest.lengths[0],
+            validation_lengths=contest.lengths and contest.lengths[1],
+        ),
         budget,
         report,
-        loss=contest.loss,
+        loss=contest.keras_loss(),
         checkpoint=checkpoint,
     )
     judged = contest.judge(model)
     looks = memory_of(contest, model) if deep else None
-    steps = x.shape[0] * x.shape[1]
+    steps = contest.lengths[0].sum() if contest.lengths else x.shape[0] * x.shape[1]
     return Run(
         seed=budget.seed,
         scores=dict(judged.scores),
         training=training,
-        steps_a_second=steps / training.epoch_s if training.epoch_s else None,
+        steps_a_second=float(steps / training.epoch_s) if training.epoch_s else None,
         shown=judged.shown,
         memory=looks,
     )
