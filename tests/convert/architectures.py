@@ -35,12 +35,14 @@ def sequential():
 
 
 def with_dropout():
+    """With seeds: without, torch draws from its own generator, which no model keeps."""
+    dropped = {"dropout": 0.3, "recurrent_dropout": 0.2, "seed": 1}
     return keras.Sequential(
         [
             keras.Input((None, FEATURES)),
-            layers.LSTM(4, dropout=0.3, recurrent_dropout=0.2, return_sequences=True),
-            layers.Dropout(0.4),
-            layers.GRU(3, dropout=0.2),
+            layers.LSTM(4, **dropped, return_sequences=True),
+            layers.Dropout(0.4, seed=2),
+            layers.GRU(3, dropout=0.2, seed=3),
             layers.BatchNormalization(),
             layers.Dense(1),
         ]
@@ -95,7 +97,7 @@ def nested():
 
 
 def stacked_cells():
-    cells = [layers.LSTMCell(3, dropout=0.1), layers.GRUCell(4)]
+    cells = [layers.LSTMCell(3, dropout=0.1, seed=4), layers.GRUCell(4)]
     two = layers.Bidirectional(
         layers.GRU(3, return_sequences=True),
         backward_layer=layers.SimpleRNN(3, go_backwards=True, return_sequences=True),
