@@ -108,11 +108,17 @@ def test_other_backends_find_the_same(backend, on_jax):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    for found, expected in zip(json.loads(done.stdout), on_jax, strict=True):
+    records, followed = json.loads(done.stdout)
+    for found, expected in zip(records, on_jax, strict=True):
         for name, by_lag in expected["flow"]["loss"].items():
             assert found["flow"]["loss"][name] == pytest.approx(by_lag, rel=1e-3)
         influence = expected["flow"]["influence"]
         assert found["flow"]["influence"] == pytest.approx(influence, rel=1e-3)
+    # A callback sees the weights that training has changed.
+    (before, first), (after, last) = followed
+    assert (before, after) == (0, 1)
+    assert first == pytest.approx(on_jax[-1]["flow"]["loss"]["h"], rel=1e-3)
+    assert last != pytest.approx(first, rel=1e-3)
 
 
 def test_a_model_is_as_it_was_after_it_was_watched():

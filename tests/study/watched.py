@@ -7,6 +7,7 @@ import numpy as np
 
 from refrain import layers
 from refrain.study.diagnosis import diagnose
+from refrain.study.recorder import FlowRecorder
 
 TOKENS = np.array([[3, 1, 2, 4, 0, 0], [5, 2, 1, 3, 4, 1], [2, 2, 0, 0, 0, 0]])
 TARGETS = np.array([[1.0], [-1.0], [0.5]])
@@ -33,5 +34,19 @@ def records():
     return [each.record() for each in found]
 
 
+def followed():
+    """The epochs after which a callback looked, and the gradient that it then saw."""
+    trained = model()
+    trained.compile("sgd", "mse")
+    recorder = FlowRecorder(TOKENS, TARGETS)
+    trained.fit(
+        TOKENS, TARGETS, epochs=1, batch_size=3, callbacks=[recorder], verbose=0
+    )
+    return [
+        (epoch, found[-1].flow.loss["h"])
+        for epoch, found in zip(recorder.epochs, recorder.history, strict=True)
+    ]
+
+
 if __name__ == "__main__":
-    print(json.dumps(records()))
+    print(json.dumps([records(), followed()]))

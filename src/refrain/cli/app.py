@@ -14,6 +14,7 @@ import refrain
 from refrain.cli.cache import cache
 from refrain.cli.check import check
 from refrain.cli.compare import compare
+from refrain.cli.diagnose import diagnose
 from refrain.cli.explain import explain
 from refrain.cli.export import export
 from refrain.cli.predict import evaluate, predict
@@ -55,7 +56,7 @@ def main(
         print(context.get_help())
 
 
-for _command in (cells, show, check, compare, explain, cache, stream):
+for _command in (cells, show, check, compare, diagnose, explain, cache, stream):
     app.command()(_command)
 for _command in (predict, evaluate):
     app.command()(_command)

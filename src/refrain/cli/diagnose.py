@@ -97,7 +97,7 @@ def _tell(found: tuple[Diagnosis, ...]) -> None:
     from rich.table import Table
 
     from refrain.cli.tables import table_width
-    from refrain.study.figures import gate_rows, keep_lines, layer_rows
+    from refrain.study.figures import ABOUT, gate_rows, keep_lines, layer_rows
 
     out = Console(highlight=False)
 
@@ -112,6 +112,7 @@ def _tell(found: tuple[Diagnosis, ...]) -> None:
         out.print(table)
 
     show(layer_rows(found), words=2)
+    out.print(f"  {ABOUT}", markup=False, soft_wrap=True)
     for each in found:
         out.print(each.layer, style="bold", markup=False)
         if each.activity.gates:

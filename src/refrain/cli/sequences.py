@@ -66,4 +66,6 @@ def as_input(x: np.ndarray, rank: int, features: int | None) -> np.ndarray:
             f"{f' with {features} features' if rank == 3 else ''}; received an array "
             f"of {' × '.join(map(str, x.shape))}"
         )
+    if rank == 2 and not np.array_equal(x, np.floor(x)):
+        raise DataError("the model reads words as whole numbers; received others")
     return x.astype("int32" if rank == 2 else "float32")

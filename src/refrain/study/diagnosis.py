@@ -19,7 +19,7 @@ SEQUENCES = 8  # as many say what more of them would
 SHORT = 0.5  # of the sequences' length: a shorter horizon
 GROWN = 100.0  # what a change of the state may grow to at any lag
 SATURATED = 0.9  # share of time that a gate spends near one end of its range
-LETS_GO = 0.5  # mean of a forget gate below which a state is soon lost
+LETS_GO = 0.9  # mean factor below which a state is lost within 50 steps
 DEAD_UNITS = 0.1  # share of units that do nothing
 
 

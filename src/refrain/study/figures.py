@@ -9,6 +9,10 @@ import numpy as np
 from refrain.study.diagnosis import Diagnosis
 
 Rows = list[tuple[str, ...]]
+ABOUT = (
+    "lags: influence of the state so many steps back; largest: of the direction "
+    "that is left most, at any lag; horizon: lag from which the influence is below 1 %"
+)
 
 
 def layer_rows(found: Sequence[Diagnosis]) -> Rows:

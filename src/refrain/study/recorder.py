@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from refrain.errors import RefrainError
+from refrain.errors import DataError
 from refrain.study.diagnosis import SEQUENCES, Diagnosis, diagnose
 
 
@@ -39,7 +39,7 @@ class FlowRecorder(keras.callbacks.Callback):
     ):
         super().__init__()
         if every < 1:
-            raise RefrainError(f"every: expected at least 1, received {every}")
+            raise DataError(f"every: expected at least 1, received {every}")
         self.x, self.y, self.loss = x, y, loss
         self.every = every
         self.sequences = sequences

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from refrain.report.figures import SERIES, figure_svg, legend, new_figure, style
 from refrain.report.page import Facts, Page, Picture, Prose, Section, Table
 from refrain.study.diagnosis import Diagnosis
-from refrain.study.figures import gate_rows, layer_rows
+from refrain.study.figures import ABOUT, gate_rows, layer_rows
 
 LEAST = 1e-12  # of what is drawn; less is nothing
 
@@ -25,9 +25,7 @@ def make_page(
         verdict = Prose(remarks, "warning")
     else:
         verdict = Prose(["Nothing stands out."], "good")
-    table = Table(
-        heads, rows, "Horizon: lag from which a state's influence is below 1 %."
-    )
+    table = Table(heads, rows, ABOUT, words=2)
     about = {**facts, "command": command} if command else facts
     return Page(
         title=title,

@@ -67,8 +67,9 @@ def watch(model: Any, x: Any, y: Any = None, loss: Any = None) -> list[Heard]:
         if layer.stateful:
             raise DataError(f"{path}: expected stateful=False, for states begin anew")
     calls: dict[str, list[Any]] = {path: [] for path, _ in found}
-    with _listening(found, lambda path, call: calls[path].append(call)):
-        _call(model, x)
+    listening = _listening(found, lambda path, call: calls[path].append(call))
+    with _refusing(f"{model.name} does not take these"), listening:
+        model(x, training=False)
     heard = []
     for path, layer in found:
         if len(calls[path]) != 1:
@@ -83,12 +84,14 @@ def watch(model: Any, x: Any, y: Any = None, loss: Any = None) -> list[Heard]:
     return heard
 
 
-def _call(model: Any, x: Any) -> None:
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Say in one line what Keras or the backend says in many."""
     try:
-        model(x, training=False)
-    except Exception as fault:  # of Keras or the backend, with many lines round it
+        yield
+    except Exception as fault:
         reason = " ".join(str(innermost(fault)).split())
-        raise DataError(f"{model.name} does not take these: {reason}") from None
+        raise DataError(f"{what}: {reason}") from None
 
 
 @contextmanager
@@ -182,7 +185,8 @@ def _loss_of(model: Any, x: Any, y: Any, loss: Any) -> Callable[[], Any]:
             f"{model.name}: expected a loss for the targets, for the model is not "
             'compiled; e.g. loss="mse"'
         )
-    function = keras.losses.get(loss if loss is not None else model.loss)
+    with _refusing("the loss is not known"):
+        function = keras.losses.get(loss if loss is not None else model.loss)
     if not callable(function):
         raise DataError(f"expected one loss for one output, received {function!r}")
     if not isinstance(function, keras.losses.Loss):
@@ -224,7 +228,8 @@ def _add_gradients(
         with _listening(layers, lambda *_: None, tree.pack_sequence_as(taps, flat)):
             return loss()
 
-    flat = bridge.gradient(of_taps, tree.flatten(taps))
+    with _refusing("the loss cannot be computed of the targets"):
+        flat = bridge.gradient(of_taps, tree.flatten(taps))
     arrays = tree.pack_sequence_as(taps, [ops.convert_to_numpy(g) for g in flat])
     for each, (outputs, *states) in zip(heard, arrays, strict=True):
         way = each.walks[-1]
