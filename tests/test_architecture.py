@@ -50,7 +50,7 @@ MAY_IMPORT = {
         *("graph", "cells", "derive", "runtime", "bridge", "layers"),
         *("report", "files", "backend"),
     },
-    "tasks": {"layers", "report", "study", "files"},
+    "tasks": {"layers", "stream", "report", "study", "files"},
     "compare": {
         *("graph", "cells", "runtime", "layers", "stream", "study", "tasks"),
         *("report", "files"),

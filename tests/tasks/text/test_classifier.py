@@ -3,7 +3,13 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from refrain.errors import CellError, DataError, OptionError, RefrainError
+from refrain.errors import (
+    CellError,
+    DataError,
+    OptionError,
+    RefrainError,
+    StreamError,
+)
 from refrain.tasks import SentimentClassifier
 from refrain.tasks.text.split import split
 from refrain.tasks.text.vocabulary import Vocabulary
@@ -166,3 +172,23 @@ def test_the_vocabulary_is_that_of_the_training_part():
     # The check sees a leak: a vocabulary of all texts knows words of those held out.
     model.vocabulary_ = Vocabulary.learn(texts, "words", 1000, 1, 400)
     assert unseen(model, texts, learnt) == {f"only{k}" for k in watched}
+
+
+def test_a_stream_answers_as_the_whole_text_does(fitted):
+    texts, labels = reviews(160)
+    model = SentimentClassifier(**{**QUICK, "pooling": "last", "epochs": 2})
+    stream = model.fit(texts, labels).stream()
+    for text in texts[:3]:
+        words = text.split()
+        for k, word in enumerate(words):
+            found = stream.step(word)
+            whole = model.predict_proba([" ".join(words[: k + 1])])[0]
+            np.testing.assert_allclose(found, whole, rtol=1e-4)
+        stream.reset()
+    assert stream.classes_.tolist() == ["bad", "good"]
+    many = stream.step(" ".join(words))
+    np.testing.assert_allclose(many, found, rtol=1e-4)
+    with pytest.raises(DataError, match="expected a word, received ' '"):
+        stream.step(" ")
+    with pytest.raises(StreamError, match="needs the whole text at once; train one"):
+        fitted.stream()

@@ -37,6 +37,7 @@ from refrain.tasks.text.reading import Texts, lines_of, read_texts
 from refrain.tasks.text.split import split
 from refrain.tasks.text.vectors import read_vectors
 from refrain.tasks.text.vocabulary import Encoded, Vocabulary
+from refrain.tasks.text.word_stream import WordStream
 
 RACE, RACE_EPOCHS = "rnn,lstm,gru,bilstm", 2
 BATCH = 256
@@ -243,6 +244,11 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
             row[: len(kept)] = kept
         odds = log_odds(self._logits(Encoded(table, lengths)) / self.temperature_)
         return list(zip(words, (odds[0] - odds[1:]).tolist(), strict=True))
+
+    def stream(self) -> WordStream:
+        """The classifier word by word; see `word_stream.WordStream`."""
+        self._check_fitted()
+        return WordStream(self)
 
     def save(
         self, path: str | os.PathLike[str], about: dict[str, Any] | None = None

@@ -38,13 +38,13 @@ class Pooling(keras.layers.Layer):
         """From `(batch, timesteps, features)` to one vector each."""
         if mask is None:
             mask = ops.ones_like(inputs[..., 0], "bool")
-        present = ops.expand_dims(ops.cast(mask, inputs.dtype), -1)
+        present: Any = ops.expand_dims(ops.cast(mask, inputs.dtype), -1)
         if self.kind == ATTENTION:
-            score = ops.matmul(inputs, self.score) - (1 - present) * 1e9
+            score: Any = ops.matmul(inputs, self.score) - (1 - present) * 1e9
             return ops.sum(inputs * ops.softmax(score, axis=1), axis=1)
         found = []
         if self.kind != "max":
-            steps = ops.maximum(ops.sum(present, axis=1), 1)
+            steps: Any = ops.maximum(ops.sum(present, axis=1), 1)
             found.append(ops.sum(inputs * present, axis=1) / steps)
         if self.kind != "mean":
             found.append(ops.max(inputs - (1 - present) * 1e9, axis=1))
