@@ -61,32 +61,48 @@ def mixed(folder):
     file = folder / "cells.py"
     file.write_text(CELLS)
     own = (f"{file}:nothing", f"{file}:fatal")
-    return race(recipe("gru", *own, "rnn", seeds=2), folder)
+    return race(recipe("gru", *own, "rnn"), folder)
 
 
 def test_a_failed_cell_is_told_in_its_row_and_costs_no_other(mixed):
     entries = {e.key: e for e in mixed[1].entries}
-    assert len(entries["gru"].runs) == len(entries["rnn"].runs) == 2
+    assert len(entries["gru"].runs) == len(entries["rnn"].runs) == 1
     assert not entries["gru"].faults
     assert not entries["rnn"].faults
     assert [len(entries[key].runs) for key in ("nothing", "fatal")] == [0, 0]
     assert entries["nothing"].faults[0].startswith("seed 0: training diverged: no")
     assert entries["fatal"].faults == tuple(
-        f"{task}: its process ended with code 7"
-        for task in ("seed 0", "seed 1", "costs")
+        f"{task}: its process ended with code 7" for task in ("seed 0", "costs")
     )
 
 
 def test_finished_runs_are_not_run_again(mixed, folder):
-    seen, found = race(recipe("gru", "rnn", seeds=3), folder)
+    seen, found = race(recipe("gru", "rnn", seeds=2), folder)
     states = {(m.key, m.seed): m.state for m in seen}
     kept = [task for task, state in states.items() if state == "kept"]
-    assert set(kept) == {(k, s) for k in ("gru", "rnn") for s in (0, 1, None)}
-    assert states["gru", 2] == "done"
+    assert set(kept) == {(k, s) for k in ("gru", "rnn") for s in (0, None)}
+    assert states["gru", 1] == "done"
     before = {e.key: e for e in mixed[1].entries}
     for entry in found.networks:
-        assert entry.runs[:2] == before[entry.key].runs
+        assert entry.runs[:1] == before[entry.key].runs
         assert entry.network == before[entry.key].network
+
+
+def test_a_race_that_is_stopped_goes_on_to_the_same_end(mixed, tmp_path):
+    def stop(moment):
+        if moment.epoch == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Race(recipe("rnn"), tmp_path, stop).go(1)
+    (checkpoint,) = (tmp_path / "runs").iterdir()
+    assert checkpoint.suffix == ".checkpoint"
+    _, found = race(recipe("rnn"), tmp_path)
+    (whole,) = (e for e in mixed[1].entries if e.key == "rnn")
+    (again,) = found.networks
+    assert again.runs[0].scores == whole.runs[0].scores
+    assert again.runs[0].training.loss == whole.runs[0].training.loss
+    assert not checkpoint.exists()
 
 
 @pytest.mark.parametrize(
@@ -130,10 +146,11 @@ def test_a_record_without_its_parts_is_run_again(folder):
     assert made._was_kept("rnn", 0)
 
 
-def test_a_race_that_nobody_finishes_is_an_error(folder, tmp_path):
-    own = recipe(f"{folder / 'cells.py'}:nothing")
+def test_a_race_that_nobody_finishes_is_an_error(folder):
+    made = Race(recipe("rnn"), folder)
+    made._found = {("rnn", 0): "training diverged", ("rnn", None): "no kernel"}
     with pytest.raises(RefrainError, match="no network could be trained; seed 0: tr"):
-        race(own, tmp_path)
+        made.comparison()
 
 
 def test_a_process_that_cannot_begin_says_why():
