@@ -22,7 +22,7 @@ SAME = {
         "unread",
         "differential",
     ),
-    "tensorflow": ("masks", "unread", "differential"),
+    "tensorflow": ("masks", "unread", "differential", "beyond", "truncation"),
 }
 
 if keras.backend.backend() != "jax":
