@@ -22,6 +22,11 @@ from harness import machine, table
 import refrain
 from refrain.keras import layers
 
+try:
+    import openvino
+except ImportError:  # then the table does without it
+    openvino = None
+
 STEPS = 2000  # in a round
 
 
@@ -49,6 +54,8 @@ def measured(kind: str, units: int, count: int, rounds: int) -> list[tuple[str, 
         "ONNX Runtime": onnx_step(model, units, count),
         "torch cell": torch_step(model, kind, units, count),
     }
+    if openvino is not None:
+        steppers["OpenVINO"] = openvino_step(model, units, count)
     expected = model.predict(frames.swapaxes(0, 1), verbose=0).swapaxes(0, 1)
     if count == 1:
         frames = frames[:, 0]
@@ -96,6 +103,32 @@ def onnx_step(model, units: int, count: int) -> Callable:
         values[0].update_inplace(frame.reshape(x.shape))
         session.run_with_iobinding(binding)
         return y.numpy()
+
+    return step
+
+
+def openvino_step(model, units: int, count: int) -> Callable:
+    """OpenVINO on shared inputs; it has no way to write over its states."""
+    core = openvino.Core()
+    with tempfile.TemporaryDirectory() as folder:
+        file = refrain.export.onnx(model, Path(folder) / "m.onnx", streaming=True)
+        read = core.read_model(file)
+        inputs = [np.zeros((count, 1, units), np.float32)]
+        inputs += [np.zeros((count, units), np.float32) for _ in read.inputs[1:]]
+        names = [entry.any_name for entry in read.inputs]
+        read.reshape({n: list(a.shape) for n, a in zip(names, inputs, strict=True)})
+        one = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1}
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}
+        request = core.compile_model(read, "CPU", one | exact).create_infer_request()
+    for k, array in enumerate(inputs):
+        request.set_input_tensor(k, openvino.Tensor(array, shared_memory=True))
+
+    def step(frame: np.ndarray) -> np.ndarray:
+        inputs[0][:] = frame.reshape(inputs[0].shape)
+        request.infer()
+        for k, array in enumerate(inputs[1:], start=1):
+            array[:] = request.get_output_tensor(k).data
+        return request.get_output_tensor(0).data
 
     return step
 
