@@ -15,6 +15,7 @@ from llvmlite import binding as llvm
 from llvmlite import ir
 
 from refrain.emit.llvm.standalone import OUTPUT, Memory, Weights, emit_standalone
+from refrain.emit.llvm.storage import stored
 from refrain.emit.llvm.time_loop import emit_prepare
 from refrain.emit.llvm.vectors import Target
 from refrain.plan.layout import PACKED, Machine
@@ -117,7 +118,9 @@ def _constants(
     read = {part.variable for part in parts.values() if len(part.shape) < 2}
     found = {n: np.asarray(a, target.dtype) for n, a in variables.items() if n in read}
     packed = _packed(program, target, variables)
-    return found | ({} if packed is None else {PACKED: packed})
+    if packed is None:
+        return found
+    return found | {PACKED: stored(program, packed, target.width, target.weights)}
 
 
 def _packed(program: Program, target: Target, variables: Arrays) -> np.ndarray | None:

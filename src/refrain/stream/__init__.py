@@ -9,13 +9,16 @@ import os
 from pathlib import Path
 from typing import Any
 
+from refrain.emit.llvm.storage import STORAGES
 from refrain.stream.stepper import Stepper
 from refrain.stream.stream import Engine, Stream
 
-__all__ = ["Stream", "load", "open"]
+__all__ = ["STORAGES", "Stream", "load", "open"]
 
 
-def open(model: Any, sessions: int | None = None) -> Stream:  # noqa: A001
+def open(  # noqa: A001
+    model: Any, sessions: int | None = None, weights: str = "float32"
+) -> Stream:
     """Open a stream of a live Keras model.
 
     Args:
@@ -23,20 +26,25 @@ def open(model: Any, sessions: int | None = None) -> Stream:  # noqa: A001
             docs/stream.md lists. The weights are copied.
         sessions: sequences that go on together, each with its own states; without it
             one alone, whose frames have no axis for them.
+        weights: how matrices are stored, `float32`, `bfloat16` or `int8`: fewer bits
+            take less time where a network is too large for the nearest cache, and
+            cost accuracy. All is computed in float32.
 
     Raises:
         StreamError: the model cannot run step by step; the message says why.
     """
-    return Stream(Engine(Stepper.of(model), sessions))
+    return Stream(Engine(Stepper.of(model), sessions, weights))
 
 
-def load(path: str | os.PathLike[str], sessions: int | None = None) -> Stream:
+def load(
+    path: str | os.PathLike[str], sessions: int | None = None, weights: str = "float32"
+) -> Stream:
     """Open a stream from a file; needs no Keras.
 
     Args:
         path: a `.keras` file of a model that `open` would take, or any file that
             `Stream.save` wrote, which is smaller and quicker to read.
-        sessions: as for `open`.
+        sessions, weights: as for `open`.
 
     Raises:
         StreamError: it is no such file, it is damaged, or the model cannot run step by
@@ -44,4 +52,4 @@ def load(path: str | os.PathLike[str], sessions: int | None = None) -> Stream:
     """
     file = Path(path)
     read = Stepper.of if file.suffix == ".keras" else Stepper.read
-    return Stream(Engine(read(file), sessions))
+    return Stream(Engine(read(file), sessions, weights))

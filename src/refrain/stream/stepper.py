@@ -70,9 +70,9 @@ class Stepper:
         """The step as what is planned."""
         return task_of(self.graph, self.sizes, self.arrays)
 
-    def digest(self) -> bytes:
-        """Differs from that of every other step."""
-        found = hashlib.sha256(self._about().encode())
+    def digest(self, weights: str) -> bytes:
+        """Differs from that of every other step, and of weights stored otherwise."""
+        found = hashlib.sha256(f"{weights} {self._about()}".encode())
         for name in sorted(self.arrays):
             found.update(self.arrays[name].tobytes())
         if self.table is not None:

@@ -10,12 +10,14 @@ import ctypes
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from refrain.emit.llvm.storage import FLOAT32, STORAGES
 from refrain.emit.llvm.vectors import Target
 from refrain.errors import StreamError
 from refrain.runtime.compile import Library
@@ -33,10 +35,19 @@ _HEAD = b"refrain state 1\n"
 class Engine:
     """What all streams of one network share: code and weights, which nobody writes."""
 
-    def __init__(self, stepper: Stepper, sessions: int | None = None):
+    def __init__(
+        self,
+        stepper: Stepper,
+        sessions: int | None = None,
+        weights: str = FLOAT32,
+    ):
+        if weights not in STORAGES:
+            raise StreamError(
+                f"weights: expected {', '.join(STORAGES)}, received {weights!r}"
+            )
         if sessions is not None and (type(sessions) is not int or sessions < 1):
             raise StreamError(f"sessions: expected 1 or more, received {sessions!r}")
-        target = Target.host("float32")
+        target = replace(Target.host("float32"), weights=weights)
         made = compile_step(
             _NAME,
             stepper.task,
@@ -48,6 +59,7 @@ class Engine:
         library = Library(made.code, target)
         self.stepper = stepper
         self.sessions = sessions
+        self.target = target
         self.made: Standalone = made
         self.step = _STEP(library.address(f"{_NAME}_step"))
         self.run = _RUN(library.address(f"{_NAME}_run"))
@@ -57,7 +69,7 @@ class Engine:
     @cached_property
     def digest(self) -> bytes:
         """What states of this network bear."""
-        return self.stepper.digest()
+        return self.stepper.digest(self.target.weights)
 
 
 class Stream:

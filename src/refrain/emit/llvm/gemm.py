@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from llvmlite import ir
 
 from refrain.emit.llvm.code import Code
+from refrain.emit.llvm.storage import load_weights, weights_at
 from refrain.plan.program import Loop, Stage, Term
 
 UNROLL = 4
@@ -51,7 +52,7 @@ def multiply_rows(
         for u in range(UNROLL):
             if ahead is not None:
                 line = code.mul(code.add(code.sub(k, first), u), code.lanes)
-                code.prefetch(code.at(ahead, line), near=False)
+                code.prefetch(weights_at(code, ahead, line), near=False)
             _multiply_row(code, stage, loop, rows, packed, now, code.add(k, u))
         ends += [v for s in used for row in now[s] for v in row]
     values = iter(ends)
@@ -75,11 +76,11 @@ def multiply_rest(
 def _multiply_row(code, stage: Stage, loop: Loop, rows, packed, sums, k) -> None:
     width = len(loop.terms) * stage.vectors * code.lanes
     lefts = [[code.spread(code.load(code.at(r, k))) for r in left] for left in rows]
-    weights = code.at(packed, code.mul(k, width))
+    weights = weights_at(code, packed, code.mul(k, width))
     for number, term in enumerate(loop.terms):
         for v in range(stage.vectors):
             offset = (number * stage.vectors + v) * code.lanes
-            right = code.load_vector(code.at(weights, offset))
+            right = load_weights(code, weights_at(code, weights, offset))
             for r, value in enumerate(lefts[term.left]):
                 into = sums[term.sum_index][r]
                 into[v] = code.multiply_add(value, right, into[v])

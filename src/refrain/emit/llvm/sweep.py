@@ -16,6 +16,7 @@ from llvmlite import ir
 
 from refrain.emit.llvm.code import Code
 from refrain.emit.llvm.gemm import UNROLL, Sums, multiply_rest, multiply_rows
+from refrain.emit.llvm.storage import scale_sums, weights_at
 from refrain.emit.llvm.tile import Tile
 from refrain.graph.masking import MASK
 from refrain.plan.layout import PACKED
@@ -93,7 +94,7 @@ class Sweep:
                     tile = code.b.sdiv(code.sub(sample, begin), code.int(stage.rows))
                     part = code.mul(tile, length * code.lanes)
                     following = code.mul(to, len(loop.terms) * self.block)
-                    ahead = code.at(packed, code.add(following, part))
+                    ahead = weights_at(code, packed, code.add(following, part))
                     multiply_rows(code, stage, loop, rows, packed, sums, k, to, ahead)
                     self._put(place(begin, sample), sums)
             with self._samples(begin, stop) as (sample, samples):
@@ -118,6 +119,8 @@ class Sweep:
                 to = code.int(loop.length - loop.length % UNROLL)
                 multiply_rows(code, stage, loop, *operands, sums, code.int(0), to)
             multiply_rest(code, stage, loop, *operands, sums)
+        packed = self.time_loop.base.get(PACKED)
+        scale_sums(code, self.time_loop.program, stage, packed, j, sums)
         self._store(stage, j, samples, sums)
 
     def _store(self, stage: Stage, j, samples: Sequence[ir.Value], sums: Sums) -> None:
@@ -133,7 +136,7 @@ class Sweep:
         rows = [[self.time_loop.row(left, s) for s in samples] for left in loop.lefts]
         size = loop.length * len(loop.terms) * self.block
         offset = code.add(code.mul(j, size), loop.packed)
-        return rows, code.at(self.time_loop.base[PACKED], offset)
+        return rows, weights_at(code, self.time_loop.base[PACKED], offset)
 
     @contextmanager
     def _samples(self, begin, stop) -> Iterator[tuple[ir.Value, list[ir.Value]]]:

@@ -59,6 +59,7 @@ class Target:
         width: numbers in a vector.
         registers: vector registers.
         triple, cpu, features: as LLVM names them.
+        weights: how packed weights are stored; see `storage.py`.
     """
 
     dtype: str
@@ -67,6 +68,7 @@ class Target:
     triple: str
     cpu: str
     features: str
+    weights: str = "float32"
 
     @staticmethod
     def host(dtype: str, isa: str | None = None) -> Target:
