@@ -290,7 +290,8 @@ def _keras_initializer(initializer: Initializer) -> Any:
     def initialise(shape: tuple[int, ...], dtype: Any = None) -> Any:
         # NumPy draws, with a seed as Keras's initialisers get theirs: a layer may be
         # built while a library traces, where its own numbers have no values.
-        rng = np.random.default_rng(keras.initializers.RandomUniform().seed)
+        seed: Any = keras.initializers.RandomUniform().seed
+        rng = np.random.default_rng(seed)
         return ops.convert_to_tensor(initializer(rng.random(shape)), dtype=dtype)
 
     return initialise
