@@ -33,7 +33,9 @@ def predict(
     """Predict with a trained model.
 
     A text classifier reads a text a line from standard input, and answers each with a
-    line of JSON: the label, its probability, the text.
+    line of JSON: the label, its probability, the text. A forecaster goes on from the
+    end of the data, or without any from the end of what it knows, and answers with a
+    table of forecasts as CSV.
     """
     from refrain.tasks.job import registry
 

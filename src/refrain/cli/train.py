@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from refrain.cli.train_forecast import forecast
 from refrain.cli.train_sentiment import sentiment
 
 train = typer.Typer(
@@ -12,4 +13,5 @@ train = typer.Typer(
     rich_markup_mode="markdown",
     help="Train a model for a job from a file of data.",
 )
-train.command()(sentiment)
+for _command in (forecast, sentiment):
+    train.command()(_command)

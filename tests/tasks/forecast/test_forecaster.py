@@ -136,6 +136,24 @@ def test_forms_and_cells_train_and_come_back(options, tmp_path):
     assert made.predict().ds.tolist() == [1, 2, 3]
 
 
+def test_a_search_sets_options_and_goes_on_where_it_stood(tmp_path):
+    values = long_table(1, 200).y.to_numpy()
+    options = {"horizon": 3, "window": 6, "epochs": 1, "ets": False}
+    trained = []
+
+    def report(_, progress):
+        trained.append(progress.epoch)
+
+    fit = {"checkpoints": tmp_path, "trials": 2, "report": report}
+    one = Forecaster(**options).fit(values, **fit)
+    assert one.get_params()["units"] != Forecaster().units
+    before = len(trained)
+    two = Forecaster(**options).fit(values, **fit)
+    assert two.get_params() == one.get_params()
+    pd.testing.assert_frame_equal(one.predict(), two.predict())
+    assert sum(trained[before:]) <= 1  # nothing but the final network is looked at
+
+
 def test_few_windows_are_told():
     values = np.random.default_rng(3).normal(size=36).cumsum() + 50
     with pytest.warns(UserWarning, match="only 1. training windows: too few"):

@@ -67,6 +67,13 @@ class Backtest:
         own = next(iter(self.errors.values()))
         return own[self.measure] < self.errors[self.best_baseline][self.measure]
 
+    def advice(self) -> tuple[str, ...]:
+        """The notes, and which baseline to use if the network is no better."""
+        if self.beaten:
+            return self.notes
+        better = f"{self.best_baseline} errs less than the network on the test part"
+        return (*self.notes, f"{better}: use that")
+
     def record(self) -> dict[str, Any]:
         """As JSON holds it."""
         errors = {name: dict(found) for name, found in self.errors.items()}

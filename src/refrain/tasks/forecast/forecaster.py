@@ -19,12 +19,19 @@ import numpy as np
 import pandas as pd
 
 from refrain.errors import DataError, RefrainError
+from refrain.files import make_folder
 from refrain.study.candidates import find_candidates
 from refrain.study.race import Progress, predict
 from refrain.study.training import Training
 from refrain.tasks.forecast.backtest import Backtest, Rolled, backtest
 from refrain.tasks.forecast.design import cut_parts, make_design, new_track
-from refrain.tasks.forecast.learn import fastest_learner, learn, samples_of
+from refrain.tasks.forecast.learn import (
+    Watch,
+    best_options,
+    fastest_learner,
+    learn,
+    samples_of,
+)
 from refrain.tasks.forecast.options import ForecastOptions
 from refrain.tasks.forecast.panel import read_panel
 from refrain.tasks.forecast.record import layout_record, read_layout, read_tails, tails
@@ -48,58 +55,54 @@ class Forecaster(ForecastOptions):
         self,
         data: Any,
         *,
-        report: Callable[[Progress], None] = lambda _: None,
+        report: Callable[[str, Progress], None] = lambda *_: None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
-        checkpoint: Path | None = None,
+        checkpoints: str | os.PathLike[str] | None = None,
+        trials: int = 0,
     ) -> Forecaster:
         """Train on a table, and test on its last part, which nothing else has seen.
 
         Args:
             data: a CSV or Parquet file, a DataFrame, a Series, or values `(points,)`.
-            report: called after each epoch.
+            report: called with a network's name and where its training stands.
             callbacks: of Keras.
-            checkpoint: a file that training goes on from after a kill; see
-                `study.race.train`.
+            checkpoints: a folder in which training leaves after each epoch where it
+                stands. If it did so before, training goes on from there, to the same
+                forecaster.
+            trials: of a search for units, layers, learning rate and dropout by the
+                validation loss, which sets these options.
 
         Raises:
             DataError: the data cannot be used; the message says why.
             OptionError: an option has a value that it cannot have.
         """
         check(self)
-        levels = self.levels()
         if self.cell != "auto":
             find_candidates(self.cell)
+        levels = self.levels()
         members = read_panel(data, self.columns())
         design = make_design(members, self.wishes())
-        self.layout_, self.tracks_ = design.layout, design.tracks
-        self.season_from_ = design.season_from
-        notes = [n for m in members[:1] for n in m.series.notes]
         training = samples_of(design, "training", self.max_windows)
         validation = samples_of(design, "validation", self.max_windows // 2)
-        if len(training) < FEW_WINDOWS:
-            notes.append(
-                f"only {counted(len(training), 'training window')}: too few for a "
-                "network to learn much from; trust the best baseline rather"
-            )
-            warnings.warn(notes[-1], stacklevel=2)
+        folder = None if checkpoints is None else make_folder(checkpoints)
+        watch = Watch(report, callbacks, folder)
+        few = _warn_of_few(len(training))
+        self.layout_, self.tracks_ = design.layout, design.tracks
+        self.season_from_ = design.season_from
         self.cell_ = self.cell
         if self.cell == "auto":
-            self.cell_ = fastest_learner(self, training, validation)
-        options = {"report": report, "callbacks": callbacks, "checkpoint": checkpoint}
+            self.cell_ = fastest_learner(self, training, validation, watch)
+        parts = (self.cell_, training, validation)
+        if trials:
+            self.set_params(**best_options(self, *parts, watch, trials))
         self.network_, self.training_ = learn(
-            self, self.cell_, training, validation, self.budget(), **options
+            self, *parts, self.budget(), watch, "final"
         )
         self.shift_ = np.zeros(len(levels))
         self.shift_ = self._calibrate(validation, levels)
         firsts = [end.validation for end in design.ends]
         self.backtest_, self.rolled_ = self._backtest(design.tracks, firsts)
-        notes += self.backtest_.notes
-        if not self.backtest_.beaten:
-            notes.append(
-                f"{self.backtest_.best_baseline} errs less than the network on the "
-                "test part: use that"
-            )
-        self.notes_ = tuple(notes)
+        self.notes_ = (*members[0].series.notes, *few, *self.backtest_.advice())
         return self
 
     def predict(self, data: Any = None) -> pd.DataFrame:
@@ -288,3 +291,14 @@ class Forecaster(ForecastOptions):
     def _need_training(self) -> None:
         if not hasattr(self, "network_"):
             raise RefrainError("the forecaster is not trained; call fit first")
+
+
+def _warn_of_few(windows: int) -> tuple[str, ...]:
+    if windows >= FEW_WINDOWS:
+        return ()
+    few = (
+        f"only {counted(windows, 'training window')}: too few for a network to learn "
+        "much from; trust the best baseline rather"
+    )
+    warnings.warn(few, stacklevel=3)
+    return (few,)

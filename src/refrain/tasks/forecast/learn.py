@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from refrain.errors import DataError
 from refrain.study.batches import Arrays
 from refrain.study.candidates import CANDIDATES, find_candidates
-from refrain.study.race import train
+from refrain.study.race import Progress, train
 from refrain.study.training import Budget, Training
 from refrain.tasks.forecast.design import Design
 from refrain.tasks.forecast.network import pinball_loss, quantile_network
@@ -19,6 +21,22 @@ from refrain.tasks.forecast.samples import Samples, cut_samples, join
 from refrain.tasks.windows import thin
 
 RACE_EPOCHS = 5
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who is told of a training, and where it is kept.
+
+    Attributes:
+        report: called with a network's name and where its training stands.
+        callbacks: of Keras.
+        folder: keeps where each training stands after each epoch; if it did so before,
+            training goes on from there to the same network.
+    """
+
+    report: Callable[[str, Progress], None] = lambda *_: None
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+    folder: Path | None = None
 
 
 def samples_of(design: Design, part: str, most: int) -> Samples:
@@ -55,9 +73,10 @@ def learn(
     training: Samples,
     validation: Samples,
     budget: Budget,
-    **more: Any,
+    watch: Watch,
+    name: str,
 ) -> tuple[keras.Model, Training]:
-    """Train a network with this cell; `more` is for `study.race.train`."""
+    """Train a network with this cell; `name` is that of its checkpoint."""
     (candidate,) = find_candidates(cell)
     levels = options.levels()
 
@@ -79,18 +98,61 @@ def learn(
         (validation.past, validation.ahead),
         validation.targets[..., None],
     )
-    model, took = train(build, arrays, budget, loss=pinball_loss(levels), **more)
+    model, took = train(
+        build,
+        arrays,
+        budget,
+        lambda progress: watch.report(candidate.name, progress),
+        loss=pinball_loss(levels),
+        callbacks=watch.callbacks,
+        about={
+            "cell": cell,
+            "form": options.form,
+            "layers": options.layers,
+            "dropout": options.dropout,
+            "quantiles": levels,
+        },
+        checkpoint=watch.folder and watch.folder / f"{name}.npz",
+    )
     # The same network without what it was trained by, which no file needs.
     return keras.Model(model.inputs, model.outputs), took
 
 
 def fastest_learner(
-    options: ForecastOptions, training: Samples, validation: Samples
+    options: ForecastOptions, training: Samples, validation: Samples, watch: Watch
 ) -> str:
     """The cell with the lowest validation loss after a few epochs of each."""
     budget = options.budget(epochs=min(RACE_EPOCHS, options.epochs))
-    losses = {
-        cell: min(learn(options, cell, training, validation, budget)[1].validation_loss)
-        for cell in CANDIDATES
-    }
+    losses = {}
+    for cell in CANDIDATES:
+        _, took = learn(options, cell, training, validation, budget, watch, cell)
+        losses[cell] = min(took.validation_loss)
     return min(losses, key=lambda cell: losses[cell])
+
+
+def best_options(
+    options: ForecastOptions,
+    cell: str,
+    training: Samples,
+    validation: Samples,
+    watch: Watch,
+    trials: int,
+) -> dict[str, float]:
+    """Units, layers, learning rate and dropout of a search, by the validation loss."""
+    # Here: optuna is needed for a search alone.
+    from refrain.tasks.job.tune import Range, tune
+
+    space = {
+        "units": Range(16, 96, log=True),
+        "layers": Range(1, 2),
+        "learning_rate": Range(5e-4, 8e-3, log=True),
+        "dropout": Range(0.0, 0.4),
+    }
+
+    def score(number: int, tried: dict[str, float]) -> float:
+        tried_options = replace(options, **tried)  # pyright: ignore[reportArgumentType]
+        name, budget = f"trial {number + 1}", tried_options.budget()
+        _, took = learn(tried_options, cell, training, validation, budget, watch, name)
+        return min(took.validation_loss)
+
+    return tune(space, score, trials, options.seed, watch.folder)[0].options

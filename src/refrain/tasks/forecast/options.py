@@ -1,18 +1,23 @@
-"""The options of a forecaster, and what its parts read of them."""
+"""The options of a forecaster, and what its parts read of them.
+
+Imports nothing heavy: the command reads them for its help.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from refrain.errors import OptionError
-from refrain.study.training import Budget
-from refrain.tasks.forecast.design import Wishes
-from refrain.tasks.forecast.panel import Columns
-from refrain.tasks.forecast.samples import REFERENCES
 from refrain.tasks.job.options import option, values
 
+if TYPE_CHECKING:
+    from refrain.study.training import Budget
+    from refrain.tasks.forecast.design import Wishes
+    from refrain.tasks.forecast.panel import Columns
+
+REFERENCES = ("last", "seasonal")
 FORMS = ("direct", "encoder-decoder")
 
 
@@ -91,14 +96,20 @@ class ForecastOptions:
 
     def columns(self) -> Columns:
         """The roles of columns."""
+        from refrain.tasks.forecast.panel import Columns
+
         return Columns(**{f.name: getattr(self, f.name) for f in _fields(Columns)})
 
     def wishes(self) -> Wishes:
         """What is to be chosen, where it is not given."""
+        from refrain.tasks.forecast.design import Wishes
+
         return Wishes(**{f.name: getattr(self, f.name) for f in _fields(Wishes)})
 
     def budget(self, **changes: Any) -> Budget:
         """Of a training, with changes."""
+        from refrain.study.training import Budget
+
         made = Budget(**{f.name: getattr(self, f.name) for f in _fields(Budget)})
         return dataclasses.replace(made, **changes)
 

@@ -16,8 +16,6 @@ from refrain.errors import DataError
 from refrain.tasks.forecast.panel import Member
 from refrain.tasks.forecast.scaling import Code, Scaling, calendar
 
-REFERENCES = ("last", "seasonal")
-
 
 @dataclass(frozen=True)
 class Layout:

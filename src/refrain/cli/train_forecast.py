@@ -1,0 +1,134 @@
+"""`refrain train forecast`: a forecaster from a table of series."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from refrain.cli.options import with_options
+from refrain.errors import OptionError
+from refrain.tasks.forecast.options import ForecastOptions
+
+if TYPE_CHECKING:
+    from refrain.tasks.forecast.forecaster import Forecaster
+
+
+@with_options(ForecastOptions)
+def forecast(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="CSV or Parquet file: a column for each series, or a long table with "
+            "a column that tells the series apart.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="MODEL",
+            help="The model's file. Its report is written beside it, as .html.",
+        ),
+    ] = Path("forecast.refrain"),
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="TOML file of the options below; the command's count."
+        ),
+    ] = None,
+    tune: Annotated[
+        int,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Trials to search units, layers, learning rate and dropout.",
+        ),
+    ] = 0,
+    anew: Annotated[
+        bool,
+        typer.Option(
+            "--anew", help="Begin again, and do not go on from a training cut off."
+        ),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the figures alone.")
+    ] = False,
+    **options: Any,
+) -> None:
+    """Train one network to forecast one or many series, with intervals.
+
+    The last part of each series is held out; the network and plain forecasts, up to
+    exponential smoothing, are judged by it. A training that was cut off goes on exactly
+    where it stood when the same command is given again.
+    """
+    # Mistakes are told before Keras is imported, which takes seconds.
+    from refrain.files import make_folder
+    from refrain.tasks.forecast.panel import read_panel
+    from refrain.tasks.job.options import make, read_config, values
+
+    job = make(ForecastOptions, read_config(config) if config else {}, options)
+    job.levels()
+    read_panel(file, job.columns())
+    if output.is_dir():
+        raise OptionError(f"--output: {output} is a folder; expected a file's name")
+    make_folder(output.parent)
+    kept = output.with_name(f"{output.name}.training")
+    if kept.exists() and anew:
+        shutil.rmtree(kept)
+    if kept.exists() and not quiet:
+        print(f"Going on from {kept} (--anew begins again)", file=sys.stderr)
+
+    from refrain.cli.progress import TrainingDisplay
+    from refrain.report.page import write_page
+    from refrain.tasks.forecast.forecaster import Forecaster
+    from refrain.tasks.forecast.report import report_page
+
+    made = Forecaster(**values(job))
+    try:
+        with TrainingDisplay(quiet) as display, warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # told below, as notes
+            made.fit(file, report=display.report, checkpoints=kept, trials=tune)
+    except BaseException:
+        if not any(path.is_file() for path in kept.rglob("*")):
+            shutil.rmtree(kept, ignore_errors=True)  # nothing to go on from
+        raise
+    command = shlex.join(["refrain", *sys.argv[1:]])
+    write_page(report_page(made, str(file), command), output.with_suffix(".html"))
+    made.save(output)
+    shutil.rmtree(kept)
+    _tell(made, output, quiet)
+
+
+def _tell(made: Forecaster, output: Path, quiet: bool) -> None:
+    """Print the backtest, and what was written."""
+    measures = ("mae", "rmse", "smape", "mase")
+    print(f"{'':<16}" + "".join(f"{measure:>10}" for measure in measures))
+    for name, errors in made.backtest_.errors.items():
+        figures = (
+            f"{errors[m]:>10.4g}" if m in errors else f"{'–':>10}" for m in measures
+        )
+        print(f"{name:<16}" + "".join(figures))
+    if quiet:
+        return
+    layout, training, levels = made.layout_, made.training_, made.levels()
+    coverage = next(iter(made.backtest_.errors.values()))["coverage"]
+    interval = 100 * (levels[-1] - levels[0])
+    lines = (
+        f"{len(made.tracks_):,} series, {layout.horizon} steps from {layout.window}",
+        f"season {layout.season}: {made.season_from_}",
+        f"{100 * coverage:.0f} % of values lie in the {interval:.0f} % interval",
+        f"epoch {training.best_epoch} of {training.epochs}, {training.train_s:.0f} s",
+        *made.notes_,
+        f"Written: {output}, {output.with_suffix('.html')}",
+    )
+    for line in lines:
+        print(f"  {line}")

@@ -1,0 +1,160 @@
+"""The report of a trained forecaster, as a page."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from refrain.report.figures import (
+    INK,
+    SERIES,
+    figure_svg,
+    legend,
+    new_figure,
+    style,
+)
+from refrain.report.page import Code, Facts, Page, Picture, Prose, Section, Table
+from refrain.study.training import Training
+from refrain.study.versions import versions
+from refrain.tasks.forecast.backtest import Backtest, Rolled
+from refrain.tasks.forecast.forecaster import Forecaster
+from refrain.tasks.forecast.samples import Track
+from refrain.tasks.job.options import values
+from refrain.tasks.table import counted
+
+TITLES = {
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "smape": "sMAPE %",
+    "mase": "MASE",
+    "pinball": "pinball",
+    "coverage": "coverage",
+}
+# Series that are drawn, and forecasts of each.
+DRAWN, LAST_FORECASTS = 4, 4
+
+
+def report_page(made: Forecaster, source: str, command: str) -> Page:
+    """What a training found.
+
+    Args:
+        made: trained in this process, with the forecasts of its backtest.
+        source: name of the file that it was made from.
+        command: what makes the same forecaster again.
+    """
+    layout, levels = made.layout_, made.levels()
+    lead = (
+        f"{len(made.tracks_):,} series, "
+        f"{layout.horizon} steps ahead from {layout.window}, "
+        f"{counted(made.backtest_.windows, 'forecast')} tested."
+    )
+    notes = (Prose(made.notes_, "warning"),) if made.notes_ else ()
+    pictures = tuple(
+        forecast_picture(track, rolled, levels)
+        for track, rolled in list(zip(made.tracks_, made.rolled_, strict=False))[:DRAWN]
+    )
+    return Page(
+        f"Forecaster from {source}",
+        lead,
+        (
+            Section("Backtest", (backtest_table(made.backtest_), *notes)),
+            Section("Forecasts", pictures),
+            Section("Training", (_curves(made.training_),)),
+            Section("Data", (Facts(_data(made)),)),
+            Section(
+                "How to make it again",
+                (
+                    Code(command),
+                    Facts(
+                        {k: str(v) for k, v in values(made).items() if v is not None}
+                    ),
+                    Facts(versions("numpy", "pandas", "statsmodels")),
+                ),
+            ),
+        ),
+    )
+
+
+def backtest_table(found: Backtest) -> Table:
+    """The measures of every forecaster, the best of each in bold."""
+    names = list(found.errors)
+    best = set()
+    for column, measure in enumerate(TITLES, 1):
+        known = {n: e[measure] for n, e in found.errors.items() if measure in e}
+        if len(known) > 1:
+            best.add((names.index(min(known, key=lambda n: known[n])), column))
+    rows = [
+        [name, *(f"{e[m]:.4g}" if m in e else "" for m in TITLES)]
+        for name, e in found.errors.items()
+    ]
+    caption = (
+        f"{counted(found.windows, 'forecast')} from rolling origins in the test part. "
+        "MASE: errors divided by the mean error of the seasonal naive forecast before "
+        "it. Coverage: values between the lowest and the highest quantile."
+    )
+    return Table(["forecast", *TITLES.values()], rows, caption, 1, frozenset(best))
+
+
+def forecast_picture(track: Track, rolled: Rolled, levels: list[float]) -> Picture:
+    """The last forecasts of a series with their widest interval, over the truth."""
+    horizon = rolled.truth.shape[1]
+    origins = rolled.origins[-LAST_FORECASTS:]
+    first = max(0, int(origins[0]) - 2 * horizon)
+    x = np.arange(first, len(track)) if track.times is None else track.times[first:]
+    figure = new_figure()
+    axes = figure.add_subplot()
+    style(axes, track.name, y="value")
+    shown = np.where(track.observed[first:], track.values[first:], np.nan)
+    axes.plot(x, shown, color=INK, linewidth=1, label="truth")
+    middle = levels.index(0.5)
+    for k, origin in enumerate(origins):
+        where = x[int(origin) - first : int(origin) - first + horizon]
+        found = rolled.quantiles[len(rolled.origins) - len(origins) + k]
+        share = f"{100 * (levels[-1] - levels[0]):.0f} % interval"
+        names = ("forecast", share) if k == 0 else (None, None)
+        axes.plot(where, found[:, middle], color=SERIES[0], label=names[0])
+        axes.fill_between(
+            where,
+            found[:, 0],
+            found[:, -1],
+            color=SERIES[0],
+            alpha=0.2,
+            linewidth=0,
+            label=names[1],
+        )
+    legend(axes)
+    return Picture(
+        figure_svg(figure, f"forecast-{track.name}"),
+        f"Forecasts of {track.name} with intervals over the truth",
+    )
+
+
+def _curves(training: Training) -> Picture:
+    figure = new_figure(9.0, 2.6)
+    axes = figure.add_subplot()
+    style(axes, "Pinball loss", "epoch")
+    epochs = range(1, training.epochs + 1)
+    axes.plot(epochs, training.loss, color=SERIES[0], label="training")
+    axes.plot(epochs, training.validation_loss, color=SERIES[1], label="validation")
+    axes.axvline(training.best_epoch, color=INK, linewidth=0.8, linestyle=":")
+    legend(axes)
+    caption = f"The weights of epoch {training.best_epoch} are kept."
+    return Picture(figure_svg(figure, "curves"), "Losses of each epoch", caption)
+
+
+def _data(made: Forecaster) -> dict[str, str]:
+    layout = made.layout_
+    points = sum(len(track) for track in made.tracks_)
+    gaps = sum(int((~track.observed).sum()) for track in made.tracks_)
+    return {
+        "series": f"{len(made.tracks_):,}",
+        "points": f"{points:,}, of which {gaps:,} filled in",
+        "season": f"{layout.season}: {made.season_from_}",
+        "plain forecast": layout.reference,
+        "lags": ", ".join(map(str, layout.lags)) or "none",
+        "calendar": ", ".join(layout.cycles) or "none",
+        "logarithm": f"of {sum(t.scaling.log for t in made.tracks_):,} series",
+        "covariates": ", ".join(
+            code.name for code in (*layout.past, *layout.future, *layout.static)
+        )
+        or "none",
+    }
