@@ -24,7 +24,7 @@ KINDS = [layers.SimpleRNN, layers.LSTM, layers.GRU]
         ([], CellError, "expected at least one cell"),
         (layers.LSTM(3, name="inner"), CellError, "received the layer inner.*LSTMCell"),
     ],
-    ids=str,
+    ids=("object", "layer", "cell", "cells", "none", "recurrent layer"),
 )
 def test_no_cell(given, error, message):
     with pytest.raises(error, match=message):
