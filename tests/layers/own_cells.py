@@ -86,6 +86,7 @@ class Around(keras.Model):
     def __init__(self, inner):
         super().__init__()
         self.inner = inner
+        self.supports_masking = True
 
     def build(self, shape):
         self.inner.build(shape)

@@ -17,7 +17,7 @@ from tests.layers.draws import differs_by_design, draw, overwrites_states
 BACKEND = keras.backend.backend()
 SHORT = {"jax": "30", "torch": "100", "tensorflow": "40"}
 COUNT = int(os.environ.get("REFRAIN_DRAWS", SHORT[BACKEND]))
-GROUPS = 10
+GROUPS = 5
 
 # Keras minds a softmax of one unit.
 pytestmark = pytest.mark.filterwarnings("ignore:.*softmax over axis:UserWarning")

@@ -87,8 +87,8 @@ def on_jax():
 def test_every_cell_of_every_layer_is_diagnosed(on_jax):
     names = [(found["layer"], found["flow"]["cell"]) for found in on_jax]
     assert names == [
-        ("bidirectional/forward_lstm", "lstm"),
-        ("bidirectional/backward_lstm", "lstm"),
+        ("both/forward_lstm", "lstm"),
+        ("both/backward_lstm", "lstm"),
         ("rnn[1]", "gru"),
         ("rnn[2]", "simple_rnn"),
     ]

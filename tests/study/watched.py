@@ -19,8 +19,12 @@ def model():
         [
             keras.Input((6,)),
             keras.layers.Embedding(6, 3, mask_zero=True),
-            layers.Bidirectional(layers.LSTM(2, return_sequences=True)),
-            layers.RNN([keras.layers.GRUCell(3), keras.layers.SimpleRNNCell(2)]),
+            layers.Bidirectional(
+                layers.LSTM(2, return_sequences=True, name="lstm"), name="both"
+            ),
+            layers.RNN(
+                [keras.layers.GRUCell(3), keras.layers.SimpleRNNCell(2)], name="rnn"
+            ),
             keras.layers.Dense(1),
         ]
     )
