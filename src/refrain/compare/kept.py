@@ -62,10 +62,11 @@ class Kept:
         return file.with_name(f"{file.stem}-{settings[:12]}.checkpoint")
 
     def forget(self, key: str, seed: int) -> None:
-        """Delete the checkpoints of a run, those of other settings too."""
-        file = self.path(key, f"seed-{seed}")
-        for old in self._folder.glob(f"{file.stem}-*.checkpoint"):
-            old.unlink(missing_ok=True)
+        """Delete the checkpoints of a run, of other settings and half-written too."""
+        stem = self.path(key, f"seed-{seed}").stem
+        for pattern in (f"{stem}-*.checkpoint", f".{stem}-*.checkpoint"):
+            for old in self._folder.glob(pattern):
+                old.unlink(missing_ok=True)
 
     def find(self, key: str, part: str, settings: str) -> dict[str, Any] | None:
         """What was kept under this digest; None where nothing was."""
