@@ -132,6 +132,44 @@ def test_threads_may_call_one_layer(layer, rng):
     assert not wrong
 
 
+@pytest.mark.skipif(
+    torch_bridge.openmp_of_torch() is None, reason="torch has no libgomp of its own"
+)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_torchs_threads_compute_what_ours_do(threads, monkeypatch):
+    monkeypatch.setenv("REFRAIN_THREADS", "2")
+    found, used = [], []
+    openmp = torch_bridge.openmp_of_torch()
+
+    def spied(function, job, count):
+        used.append(count)
+        openmp(function, job, count)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for team in (spied, None):
+            monkeypatch.setattr(torch_bridge, "openmp_of_torch", lambda t=team: t)
+            layer = layers.LSTM(37, return_sequences=True)
+            layer.build((9, 6, 3))
+            layer.set_weights(
+                [
+                    np.sin(np.arange(w.size)).reshape(w.shape)
+                    for w in layer.get_weights()
+                ]
+            )
+            x = torch.linspace(-1, 1, 9 * 6 * 3).reshape(9, 6, 3).requires_grad_()
+            y = layer(x)
+            y.square().sum().backward()
+            weights = [w.value.grad for w in layer.trainable_variables]
+            found.append([y.detach(), x.grad, *weights])
+    finally:
+        torch.set_num_threads(before)
+    assert used == [threads] * 3  # forward, backward, weight gradients
+    for a, b in zip(*found, strict=True):
+        assert torch.equal(a, b)
+
+
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("library", ["torch", "numpy"])
 def test_a_forked_process_computes_the_same(library, rng, monkeypatch):

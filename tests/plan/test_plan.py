@@ -15,7 +15,8 @@ from refrain.graph.verify import verify
 from refrain.plan.layout import Machine
 from refrain.plan.passes import Task, make_plan
 from refrain.plan.show import show
-from refrain.plan.tape import choose_saved
+from refrain.plan.sizes import fold_sizes
+from refrain.plan.tape import CHEAP, choose_saved
 from refrain.runtime.driver import parts_of
 from tests.randoms import sized_cell
 
@@ -31,14 +32,15 @@ def plan_of(sized, machine=AVX512, training=True, dropout=(), mask=None):
         if mask == "hold":
             graph, states = hold_output(graph), (*states, "held")
     graph = verify(simplify(graph))
-    gradient = verify(simplify(reverse(graph))) if training else None
+    sizes = {**sized.sizes, "features": 3}
+    gradient = verify(simplify(fold_sizes(reverse(graph), sizes)))
     variables = sized.variables(3)
     return make_plan(
         Task(
             graph,
-            gradient,
+            gradient if training else None,
             states,
-            {**sized.sizes, "features": 3},
+            sizes,
             parts_of(variables),
             {v.name: 1 for v in variables},
             sequence=True,
@@ -57,6 +59,7 @@ PLANNED = {
     "gru_reset_before": cells.gru(20, reset_after=False),
     "layer_norm_gru": cells.layer_norm_gru(20),
     "rhn": cells.rhn(20),
+    "rg_lru": cells.rg_lru(20),
 }
 
 
@@ -92,6 +95,23 @@ def test_accumulators_fit_the_registers(make, units, machine):
                 sums = len({term.sum_index for term in loop.terms})
                 used = stage.rows * stage.vectors * sums
                 assert used + stage.vectors + 1 <= machine.registers
+
+
+@pytest.mark.parametrize("make", cells.ALL, ids=repr)
+def test_what_weights_alone_give_is_computed_once(make):
+    sized = sized_cell(make, 16)
+    plan, weights = plan_of(sized), parts_of(sized.variables(3))
+    for program in (plan.forward, plan.backward):
+        body = [node for stage in program.stages for node in stage.body]
+        for node in (n for n in body if n.inputs and n.op not in CHEAP):
+            leaves = [n for n in ordered([node]) if n.op is OPS["leaf"]]
+            assert not all(str(n.attribute) in weights for n in leaves)
+
+
+def test_a_few_operations_are_done_again_instead_of_stored():
+    backward = plan_of(cells.gru(16, reset_after=False)).backward
+    scratch = [b.width for b in backward.outputs if b.name == "scratch"]
+    assert scratch == [16]  # the gradient of r * h_prev, and nothing else
 
 
 def test_what_is_saved_took_work_to_compute():

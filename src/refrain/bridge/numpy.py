@@ -21,6 +21,7 @@ from refrain.bridge.programs import (
 )
 from refrain.runtime.driver import Native, Request
 from refrain.runtime.memory import empty
+from refrain.runtime.openmp import Team
 from refrain.runtime.threads import run_native
 
 
@@ -61,12 +62,12 @@ def recurrent(
 
 
 def call_by_name(
-    native: Native, given: Mapping[str, np.ndarray]
+    native: Native, given: Mapping[str, np.ndarray], team: Team | None = None
 ) -> dict[str, np.ndarray]:
-    """Run one program on arrays of one dtype by buffer name."""
+    """Run one program on arrays of one dtype by buffer name; see `run_native`."""
     first = given[native.program.inputs[0].name]
     batch, timesteps = first.shape[:2]
-    return call(native, given, batch, timesteps, first.dtype)
+    return call(native, given, batch, timesteps, first.dtype, team)
 
 
 def call(
@@ -75,6 +76,7 @@ def call(
     batch: int,
     timesteps: int,
     dtype: np.dtype[Any],
+    team: Team | None = None,
 ) -> dict[str, np.ndarray]:
     """Run one program on arrays by buffer name; what is not given starts at zero."""
     program = native.program
@@ -87,5 +89,5 @@ def call(
     native.check(arrays, batch, timesteps)
     results = [empty(native.shape(b, batch, timesteps), dtype) for b in program.outputs]
     addresses = [a.ctypes.data for a in (*arrays, *results)]
-    run_native(native, addresses, batch, timesteps)
+    run_native(native, addresses, batch, timesteps, team)
     return dict(zip((b.name for b in program.outputs), results, strict=True))

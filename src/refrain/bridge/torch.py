@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from refrain.bridge.programs import (
 )
 from refrain.errors import KernelError
 from refrain.runtime.driver import Kernel, Native, Request
+from refrain.runtime.openmp import Team, team
 
 
 def serves(dtype: str) -> str | None:
@@ -111,11 +113,24 @@ class _Gradient(torch.autograd.Function):
         raise KernelError(NO_SECOND_DERIVATIVE)
 
 
+def openmp_of_torch() -> Team | None:
+    """The threads that torch's own operations run on; None where they are not found."""
+    place = Path(torch.__file__).parent
+    return team(place / "lib", place.parent / "torch.libs")
+
+
+def _team(openmp: Team | None) -> Team | None:
+    """As many of torch's threads as torch may use."""
+    most = torch.get_num_threads()
+    return openmp and (lambda f, job, count: openmp(f, job, min(count, most)))
+
+
 def _call(native: Native, given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for name, tensor in given.items():
         if tensor.device.type != "cpu":
             raise KernelError(
                 f"{name}: expected a tensor on cpu, received one on {tensor.device}"
             )
-    found = call_by_name(native, {n: t.detach().numpy() for n, t in given.items()})
+    arrays = {name: tensor.detach().numpy() for name, tensor in given.items()}
+    found = call_by_name(native, arrays, _team(openmp_of_torch()))
     return {name: torch.from_numpy(array) for name, array in found.items()}

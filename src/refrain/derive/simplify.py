@@ -36,6 +36,8 @@ def simpler(node: Node, operands: tuple[Node, ...]) -> Node | None:
         return operands[1]
     if name == "where" and operands[1] is operands[2]:
         return operands[1]
+    if name == "add" and _can_join(*operands):
+        return _added(*operands)
     by_number = name == "divide" and operands[0].shape and not operands[1].shape
     if by_number and values[1] is None:
         # One division for a sample instead of one for each unit.
@@ -43,17 +45,38 @@ def simpler(node: Node, operands: tuple[Node, ...]) -> Node | None:
     return _unsigned(name, operands)
 
 
+def _can_join(a: Node, b: Node) -> bool:
+    """Whether both are sums, or both are means, over as many units."""
+    reductions = (OPS["sum"], OPS["mean"])
+    return a.op is b.op in reductions and a.inputs[0].shape == b.inputs[0].shape
+
+
+def _added(a: Node, b: Node) -> Node:
+    """a + b; one sum over units where they are two."""
+    if _can_join(a, b):
+        return op(a.op.name, op("add", a.inputs[0], b.inputs[0]))
+    return op("add", a, b)
+
+
 def _unsigned(name: str, operands: tuple[Node, ...]) -> Node | None:
-    """a + -b is a - b, a - -b is a + b, --a is a; a sum of -a is - the sum of a."""
-    if not operands or operands[-1].op is not OPS["negative"]:
+    """--a is a; a sum of -a is - the sum of a; what is added or subtracted has no sign.
+
+    -a - b is -(a + b), as what is added can be one sum.
+    """
+    minus = [o.op is OPS["negative"] for o in operands]
+    if not any(minus):
         return None
-    (inner,) = operands[-1].inputs
+    bare = [o.inputs[0] if m else o for o, m in zip(operands, minus, strict=True)]
     if name == "negative":
-        return inner
+        return bare[0]
     if name in ("sum", "mean"):
-        return op("negative", op(name, inner))
-    if name == "add":
-        return op("subtract", operands[0], inner)
-    if name == "subtract":
-        return op("add", operands[0], inner)
-    return None
+        return op("negative", op(name, *bare))
+    if name not in ("add", "subtract"):
+        return None
+    a, b = bare
+    signs = [minus[0], minus[1] != (name == "subtract")]
+    if signs == [False, False]:
+        return _added(a, b)
+    if signs == [True, True]:
+        return op("negative", _added(a, b))
+    return op("subtract", a, b) if signs[1] else op("subtract", b, a)

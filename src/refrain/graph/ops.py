@@ -167,14 +167,14 @@ def _nothing(y: Node, g: Node) -> tuple[Node | None, ...]:
 
 def _larger(y: Node, g: Node) -> tuple[Node, Node]:
     # At a tie the second operand takes the gradient: relu(x) = maximum(x, 0) is flat
-    # at 0, as in Keras.
-    a, b = y.inputs
-    return _where(a > b, g, 0.0), _where(a > b, 0.0, g)
+    # at 0, as in Keras. y > b where a > b, and what is kept of relu is y.
+    b = y.inputs[1]
+    return _where(y > b, g, 0.0), _where(y > b, 0.0, g)
 
 
 def _smaller(y: Node, g: Node) -> tuple[Node, Node]:
-    a, b = y.inputs
-    return _where(a < b, g, 0.0), _where(a < b, 0.0, g)
+    b = y.inputs[1]
+    return _where(y < b, g, 0.0), _where(y < b, 0.0, g)
 
 
 def _largest(y: Node, g: Node) -> tuple[Node]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from refrain.graph.graph import ordered
@@ -18,9 +18,9 @@ from refrain.plan.program import (
     Stage,
     Term,
 )
-from refrain.plan.stages import ONE, Level
+from refrain.plan.stages import ONE, Level, order_levels
 
-PACKED, SCRATCH = "packed", "scratch"
+PACKED, FIXED, SCRATCH = "packed", "fixed", "scratch"
 SPARE = 5  # registers without which a loop of products spills accumulators
 
 
@@ -56,18 +56,35 @@ class Layout:
     places: dict[Node, Place]
     idle: Mapping[Node, Node] = field(default_factory=dict)
     packed: int = 0
+    fixed: int = 0
     scratch: int = 0
+    ahead: list[Stage] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
 
     def buffers(self) -> tuple[Buffer, ...]:
         """Memory that a caller provides and may forget."""
-        found = [Buffer(PACKED, SHARED, self.packed)] if self.packed else []
-        if self.scratch:
-            found.append(Buffer(SCRATCH, SAMPLE, self.scratch))
-        return tuple(found)
+        found = (
+            Buffer(PACKED, SHARED, self.packed),
+            Buffer(FIXED, SHARED, self.fixed),
+            Buffer(SCRATCH, SAMPLE, self.scratch),
+        )
+        return tuple(buffer for buffer in found if buffer.width)
+
+    def fix(self, values: Sequence[Node], shared: Collection[Node]) -> None:
+        """Lay out values of weights alone, which are computed ahead of the loop."""
+        if not values:
+            return
+        places, self.fixed = slots(values, self.sizes, self.machine, FIXED)
+        targets = {node: [place] for node, place in places.items()}
+        self.ahead = [self._stage(x) for x in order_levels(targets, (), shared)]
+        self.places |= places
 
     def add(self, level: Level) -> None:
         """Lay out one level as a stage; levels come in the order in which they run."""
+        stage = self._stage(level)
+        self.stages.append(replace(stage, idle=self._idle(stage)))
+
+    def _stage(self, level: Level) -> Stage:
         width = 1 if level.size == ONE else self.sizes[level.size]
         vectors = self._vectors(width, len(level.sums))
         loops = self._loops(level, width, vectors)
@@ -80,7 +97,7 @@ class Layout:
         )
         spills = [(node, self._spill(node)) for node in level.spills]
         stores = [(node, p) for node, places in level.stores.items() for p in places]
-        stage = Stage(
+        return Stage(
             width,
             vectors,
             rows,
@@ -90,7 +107,6 @@ class Layout:
             tuple(level.body),
             (*stores, *((n, p) for n, p in spills if (n, p) not in stores)),
         )
-        self.stages.append(replace(stage, idle=self._idle(stage)))
 
     def _idle(self, stage: Stage) -> Stage | None:
         if not self.idle:

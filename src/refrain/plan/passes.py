@@ -3,11 +3,12 @@
 1. `simplify` the equations, with masks and dropout already in them.
 2. `reverse`: derive the gradient of a step (training alone).
 3. `choose_saved`: what the forward program leaves on the tape.
-4. `order_levels`: products start a level, what is pointwise joins one.
-5. `find_sums`: one accumulator for each sum of products.
-6. `idle_values`: what is left of a step that a mask leaves out.
-7. `Layout`: tiles, packed weights, memory for spilled values.
-8. weight gradients, gathered into large products after the loop.
+4. `read_from_weights`: what is computed once, ahead of the loop.
+5. `order_levels`: products start a level, what is pointwise joins one.
+6. `find_sums`: one accumulator for each sum of products.
+7. `idle_values`: what is left of a step that a mask leaves out.
+8. `Layout`: tiles, packed weights, memory for spilled values.
+9. weight gradients, gathered into large products after the loop.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from refrain.graph.changes import EVERY
 from refrain.graph.graph import Graph, constant, rewrite
 from refrain.graph.masking import MASK, OUTPUT
 from refrain.graph.node import Node
+from refrain.plan.ahead import read_from_weights
 from refrain.plan.gather import as_wide, weight_gradients
 from refrain.plan.idle import idle_values, is_zero
 from refrain.plan.layout import Layout, Machine, slots
@@ -86,7 +88,7 @@ def make_plan(task: Task) -> Plan:
     new = {s: task.graph.results[s] for s in task.states}
     saved: list[Node] = []
     if task.gradient is not None:
-        saved = choose_saved(task.graph, task.gradient, task.states)
+        saved = choose_saved(task.graph, task.gradient, task.states, shared)
     kept = list(dict.fromkeys([*old.values(), *saved]))
     tape, width = slots(kept, task.sizes, task.machine, "tape")
     kind = CARRY if task.gradient is None else HISTORY
@@ -178,6 +180,7 @@ def _forward(task, entering, inputs, shared, tape, after, history, saved) -> Pro
         last=tuple(
             Copy(f"last_{s}", after[task.graph.results[s]]) for s in task.states
         ),
+        ahead=tuple(layout.ahead),
         stages=tuple(layout.stages),
     )
 
@@ -255,15 +258,18 @@ def _gradient_program(
         places=layout.places,
         first=tuple(Copy(f"grad_last_{s}", place) for s, place in enter),
         last=tuple(Copy(f"grad_first_{s}", carry[carried[s]]) for s in task.states),
+        ahead=tuple(layout.ahead),
         stages=tuple(layout.stages),
     )
 
 
 def _lay_out(task, graph, targets, available, shared, places) -> Layout:
-    levels = order_levels(targets, available, shared)
+    fixed = read_from_weights(targets, {*available, *shared}, shared)
+    levels = order_levels(targets, {*available, *fixed}, shared)
     stored = {node for level in levels for node in (*level.stores, *level.spills)}
     idle = idle_values(graph, stored)
     layout = Layout(task.sizes, task.parts, task.machine, dict(places), idle)
+    layout.fix(fixed, shared)
     for level in levels:
         layout.add(level)
     return layout

@@ -168,6 +168,7 @@ class Program:
         inputs, outputs: buffers in the order in which a kernel takes them.
         places: where values that are not computed in a stage are read.
         first, last: copies before and after the loop over time.
+        ahead: what is computed of weights alone, before all that.
         stages: one step.
     """
 
@@ -179,6 +180,7 @@ class Program:
     places: dict[Node, Place]
     first: tuple[Copy, ...]
     last: tuple[Copy, ...]
+    ahead: tuple[Stage, ...]
     stages: tuple[Stage, ...]
 
     @property

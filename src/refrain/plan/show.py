@@ -24,9 +24,13 @@ def _program(program: Program) -> list[str]:
     for kind, buffers in (("in", program.inputs), ("out", program.outputs)):
         lines += [f"  {kind:4}{_buffer(b)}" for b in buffers]
     lines += [f"  first {_place(c.place)} = {c.sample}" for c in program.first]
+    names: dict[Node, str] = {n: _place(p) for n, p in program.places.items()}
+    if program.ahead:
+        lines.append("  once")
+    for index, stage in enumerate(program.ahead):
+        lines += _stage(index, stage, names)
     order = "last to first" if program.backward else "first to last"
     lines.append(f"  each step, {order}")
-    names: dict[Node, str] = {n: _place(p) for n, p in program.places.items()}
     for index, stage in enumerate(program.stages):
         lines += _stage(index, stage, names)
     lines += [f"  last {c.sample} = {_place(c.place)}" for c in program.last]

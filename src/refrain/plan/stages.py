@@ -3,8 +3,8 @@
 A product or a reduction needs all units of its operand, so it starts a new level;
 everything pointwise joins the level of what it reads last. At each depth reductions
 come first, then what follows from them for a sample as a whole, then what has units.
-Values that cross from one level to another are stored; truth values and functions of
-weights alone are computed again instead.
+Values that cross from one level to another are stored, but for those that are computed
+again: truth values, constants, and what takes a few operations on numbers in memory.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from refrain.graph.node import BOOL, Node
 from refrain.graph.ops import OPS, PRODUCTS
 from refrain.plan.fuse import find_sums
 from refrain.plan.program import Place, Sum
+from refrain.plan.tape import CHEAP
 
 REDUCTIONS = (OPS["sum"], OPS["mean"], OPS["max"])
 # Kinds of levels, in the order in which those of one depth run.
 REDUCE, NUMBERS, SWEEP = range(3)
 ONE = "one"  # the size of a sample's single number
+FEW = 4  # operations that cost no more than a store and a load
 
 
 @dataclass
@@ -105,12 +107,19 @@ class _Ordering:
         """Nodes that every level computes for itself."""
         weights_alone = set(shared)
         again: set[Node] = set()
+        work = dict.fromkeys(self.known, 0)  # operations from what lies in memory
         for node in self.nodes:
             if all(i in weights_alone for i in node.inputs):  # constants included
                 weights_alone.add(node)
                 again.add(node)
+                work[node] = 0
             elif node.dtype == BOOL:
                 again.add(node)
+            elif node.shape and node.op in CHEAP and node not in self.targets:
+                operations = 1 + sum(work.get(i, FEW) for i in node.inputs)
+                if operations <= FEW:
+                    work[node] = operations
+                    again.add(node)
         return again
 
     def _fill(self, level: Level) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from refrain.graph.graph import Graph
 from refrain.graph.node import BOOL, Node
 from refrain.graph.ops import OPS
+from refrain.plan.ahead import of_weights
 from refrain.plan.gather import outer_of
 
 CHEAP = {
@@ -23,7 +24,10 @@ CHEAP = {
 
 
 def choose_saved(
-    forward: Graph, backward: Graph, states: Collection[str]
+    forward: Graph,
+    backward: Graph,
+    states: Collection[str],
+    weights: Collection[Node] = (),
 ) -> list[Node]:
     """Forward values to be saved, in the order in which they are computed.
 
@@ -34,6 +38,7 @@ def choose_saved(
         forward: one step.
         backward: its gradient, on the same nodes.
         states: names of the states.
+        weights: leaves; what depends on them alone is the same at every step.
     """
     own = set(forward.nodes())
     gradient = [n for n in backward.nodes() if n not in own]
@@ -43,6 +48,7 @@ def choose_saved(
     read |= streamed | {outer.right for outer in outers}
     read = {number for node in read for number in _numbers_behind(node)}
     found = {*forward.leaves.values(), *(forward.results[s] for s in states)}
+    found |= of_weights(forward.nodes(), weights)
     saved: list[Node] = []
     for node in forward.nodes():
         if node in found:

@@ -90,6 +90,7 @@ class Native:
     run: int
     prepare: int | None
     xla: int
+    worker: int
     tasks: int | None  # None: the work is the samples of a batch
 
     def shape(self, buffer: Buffer, batch: int, timesteps: int) -> tuple[int, ...]:
@@ -211,7 +212,9 @@ def _gradient(request: Request, graph: Graph) -> Graph:
 def tape_shapes(request: Request) -> list[Shape]:
     """What training keeps of each step for the gradient: states, and saved values."""
     graph, states = step_graph(request)
-    saved = choose_saved(graph, _gradient(request, graph), states)
+    parts = parts_of(request.variables(graph))
+    weights = {n for name, n in graph.leaves.items() if name in parts}
+    saved = choose_saved(graph, _gradient(request, graph), states, weights)
     return [n.shape for n in (*(graph.leaves[f"{s}_prev"] for s in states), *saved)]
 
 
@@ -254,6 +257,7 @@ def _make(request: Request) -> Kernel:
             library.address(f"{name}_run"),
             None if gathers else library.address(f"{name}_prepare"),
             library.address(f"{name}_xla"),
+            library.address(f"{name}_worker"),
             len(gather_tasks(program, target)) if gathers else None,
         )
 

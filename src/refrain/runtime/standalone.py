@@ -18,6 +18,7 @@ from refrain.emit.llvm.standalone import OUTPUT, Memory, Weights, emit_standalon
 from refrain.emit.llvm.storage import stored
 from refrain.emit.llvm.time_loop import emit_prepare
 from refrain.emit.llvm.vectors import Target
+from refrain.graph.node import Node
 from refrain.plan.layout import PACKED, Machine
 from refrain.plan.passes import Task, make_plan
 from refrain.plan.program import SHARED, Part, Program
@@ -83,11 +84,11 @@ def compile_step(
     llvm.initialize_all_asmprinters()
     machine = Machine(target.width, target.registers, rows=sessions)
     program = make_plan(replace(task, machine=machine)).forward
-    weights = Weights.of(_constants(program, task.parts, target, variables), inside)
-    module = ir.Module(name)
-    module.triple = target.triple
     leaves = task.graph.leaves
     parts = {leaves[n]: p for n, p in task.parts.items() if n in leaves}
+    weights = Weights.of(_constants(program, parts, target, variables), inside)
+    module = ir.Module(name)
+    module.triple = target.triple
     memory = Memory.of(program, sessions)
     emit_standalone(module, name, program, parts, target, weights, memory)
     widths = {b.name: b.width for b in program.buffers}
@@ -110,39 +111,43 @@ def _kept(text: str, target: Target) -> bytes:
 
 def _constants(
     program: Program,
-    parts: Mapping[str, Part],
+    parts: dict[Node, Part],
     target: Target,
     variables: Arrays,
 ) -> dict[str, np.ndarray]:
-    """What a step reads of weights: packed matrices, and variables with vectors."""
+    """What a step reads of weights: as prepared, and variables with vectors."""
     read = {part.variable for part in parts.values() if len(part.shape) < 2}
     found = {n: np.asarray(a, target.dtype) for n, a in variables.items() if n in read}
-    packed = _packed(program, target, variables)
-    if packed is None:
-        return found
-    return found | {PACKED: stored(program, packed, target.width, target.weights)}
+    prepared = _prepared(program, parts, target, variables)
+    if PACKED in prepared:
+        packed = prepared[PACKED]
+        prepared[PACKED] = stored(program, packed, target.width, target.weights)
+    return found | prepared
 
 
-def _packed(program: Program, target: Target, variables: Arrays) -> np.ndarray | None:
-    """The matrices as tiles of the target's vectors read them."""
-    buffers = {b.name: b for b in program.buffers}
-    if PACKED not in buffers:
-        return None
+def _prepared(
+    program: Program,
+    parts: dict[Node, Part],
+    target: Target,
+    variables: Arrays,
+) -> dict[str, np.ndarray]:
+    """Matrices as tiles of the target's vectors read them, and values of weights."""
     here = replace(Target.host(target.dtype), width=target.width)
     # Only shared buffers are touched here.
-    packing = replace(
-        program, outputs=tuple(b for b in program.outputs if b.kind == SHARED)
-    )
-    module = ir.Module("pack")
+    outputs = tuple(b for b in program.outputs if b.kind == SHARED)
+    if not outputs:
+        return {}
+    program = replace(program, outputs=outputs)
+    module = ir.Module("prepare")
     module.triple = here.triple
-    emit_prepare(module, "prepare", packing, here)
+    emit_prepare(module, "prepare", program, parts, here)
     prepare = _PREPARE(Library(_kept(str(module), here), here).address("prepare"))
-    packed = np.zeros(buffers[PACKED].width, target.dtype)
+    prepared = {b.name: np.zeros(b.width, target.dtype) for b in outputs}
     given = {n: np.ascontiguousarray(a, target.dtype) for n, a in variables.items()}
-    given[PACKED] = packed
+    given |= prepared
     addresses = [
-        given[b.name].ctypes.data if b.name in given else None for b in packing.buffers
+        given[b.name].ctypes.data if b.name in given else None for b in program.buffers
     ]
     pointers = (ctypes.c_void_p * len(addresses))(*addresses)
     prepare(ctypes.addressof(pointers), 1, 1, 0, 1)
-    return packed
+    return prepared

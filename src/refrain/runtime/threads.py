@@ -1,4 +1,4 @@
-"""Runs a compiled program on Python's threads, for callers that bring none.
+"""Runs a compiled program on a caller's threads, or on Python's where it brings none.
 
 Native code holds no lock of Python's, so ranges of samples run side by side. The pool
 is made anew after a fork, whose child has none of its parent's threads.
@@ -12,13 +12,19 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from itertools import pairwise
 
+from refrain.emit.llvm.xla import job_words
 from refrain.runtime.driver import Native, threads
+from refrain.runtime.openmp import Team
 
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)
 
 
 def run_native(
-    native: Native, addresses: list[int], batch: int, timesteps: int
+    native: Native,
+    addresses: list[int],
+    batch: int,
+    timesteps: int,
+    team: Team | None = None,
 ) -> None:
     """Run a program on buffers.
 
@@ -27,6 +33,7 @@ def run_native(
         addresses: of its buffers, inputs then outputs; checked by the caller.
         batch: number of samples.
         timesteps: number of steps.
+        team: threads that wait for work; None for Python's.
     """
     pointers = (ctypes.c_void_p * len(addresses))(*addresses)
     base = ctypes.addressof(pointers)
@@ -37,6 +44,12 @@ def run_native(
     count = max(1, min(threads(), work))
     if count == 1:
         run(base, batch, timesteps, 0, work)
+        return
+    if team is not None:
+        ranges = count if native.tasks is None else work
+        words = job_words(addresses, ranges, work, batch, timesteps)
+        job = (ctypes.c_int64 * len(words))(*words)
+        team(native.worker, ctypes.addressof(job), count)
         return
     ends = [work * k // count for k in range(count + 1)]
     pool = _pool(os.getpid(), count)

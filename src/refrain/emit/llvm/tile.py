@@ -14,9 +14,11 @@ from llvmlite import ir
 from refrain.emit.llvm.pointwise import emit
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
+from refrain.plan.layout import FIXED
 from refrain.plan.program import Place, Stage
 
-PADDED = ("tape", "carry", "streams", "scratch")  # rows of these are whole vectors
+# Rows of these are whole vectors.
+PADDED = ("tape", "carry", "streams", "scratch", FIXED)
 
 
 class Tile:
@@ -155,7 +157,9 @@ class Tile:
 
     def _alike(self) -> set[Node]:
         """Nodes with one value for all samples: weights, and functions of them."""
-        found = set(self.loop.parts)
+        places = self.loop.program.places
+        fixed = (node for node, place in places.items() if place.buffer == FIXED)
+        found = {*self.loop.parts, *fixed}
         for node in self.stage.body:
             if all(i in found or i.op is OPS["constant"] for i in node.inputs):
                 found.add(node)

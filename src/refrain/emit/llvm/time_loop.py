@@ -5,6 +5,8 @@ Threads take ranges of samples through the whole sequence, so nothing waits with
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from llvmlite import ir
 
 from refrain.emit.llvm.code import ENTRY, I1, I64, Code
@@ -38,9 +40,10 @@ def emit_program(
     """Add `<name>_prepare` and `<name>_run` to a module.
 
     `<name>_run` does samples [first, last) of all buffers; `<name>_prepare` comes
-    before it, packs the weights and asks for large pages.
+    before it, packs the weights, computes what depends on them alone, and asks for
+    large pages.
     """
-    emit_prepare(module, f"{name}_prepare", program, target)
+    emit_prepare(module, f"{name}_prepare", program, parts, target)
     emit_run(module, f"{name}_run", program, parts, target)
 
 
@@ -58,12 +61,17 @@ def emit_run(
 
 
 def emit_prepare(
-    module: ir.Module, name: str, program: Program, target: Target
+    module: ir.Module,
+    name: str,
+    program: Program,
+    parts: dict[Node, Part],
+    target: Target,
 ) -> None:
-    """Add the function that packs the weights and asks for large pages."""
+    """Add the function that comes before all samples; see `emit_program`."""
     code = Code(ir.Function(module, ENTRY, name), target)
-    pointers, batch, timesteps, *_ = code.function.args
-    base = {b.name: code.pointer(pointers, i) for i, b in enumerate(program.buffers)}
+    _, batch, timesteps, *_ = code.function.args
+    ahead = _TimeLoop(code, replace(program, stages=program.ahead), parts)
+    base = ahead.base
     for buffer in program.outputs:
         if buffer.kind in (SEQUENCE, HISTORY):
             width = buffer.width * code.bytes
@@ -72,6 +80,9 @@ def emit_prepare(
     for stage in program.stages:
         for loop in stage.loops:
             pack_loop(code, stage, loop, base[PACKED], base)
+    ahead.first, ahead.end = code.int(0), code.int(1)
+    for stage in program.ahead:
+        Sweep(ahead, stage).emit()
     code.b.ret_void()
 
 
@@ -128,8 +139,8 @@ class _TimeLoop:
         elif buffer.kind == CARRY:
             moment = code.b.and_(code.add(self.moment, place.shift), code.int(1))
             entry = code.add(code.mul(sample, 2), moment)
-        else:
-            raise ValueError(f"{place.buffer}: {buffer.kind} has no samples")
+        else:  # weights, and values of them alone: the same for all samples
+            entry = code.int(0)
         offset = code.add(code.mul(entry, buffer.width), place.offset)
         return code.at(self.base[place.buffer], offset)
 

@@ -8,6 +8,8 @@ waits only for ranges that somebody works on, never for a thread.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llvmlite import ir
 
 from refrain.emit.llvm.code import I32, I64, PTR, VOID
@@ -24,6 +26,15 @@ _NEXT, _DONE, _USERS, _RANGES, _UNITS, _BATCH, _TIMESTEPS, _POINTERS = range(8)
 LIMIT = "refrain_threads"  # a global of the module: at most so many threads
 
 
+def job_words(
+    pointers: Sequence[int], ranges: int, units: int, batch: int, timesteps: int
+) -> list[int]:
+    """A job as workers read it, for a caller that keeps and frees it itself."""
+    values = {_RANGES: ranges, _UNITS: units, _BATCH: batch, _TIMESTEPS: timesteps}
+    values[_USERS] = units + 1  # one more than can leave it
+    return [*(values.get(k, 0) for k in range(_POINTERS)), *pointers]
+
+
 def emit_handler(
     module: ir.Module,
     name: str,
@@ -33,6 +44,8 @@ def emit_handler(
     prepares: bool,
 ) -> None:
     """Add `<name>_xla` to a module that has `<name>_run` (and `<name>_prepare`).
+
+    Also adds `<name>_worker`, which does ranges of a job until none is left.
 
     Args:
         module: the module.
@@ -81,7 +94,6 @@ def emit_handler(
 def _emit_worker(module: ir.Module, name: str, single: bool) -> ir.Function:
     """A thread's part: claim ranges until none is left, then leave the job."""
     function = ir.Function(module, ir.FunctionType(VOID, [PTR]), f"{name}_worker")
-    function.linkage = "internal"
     (job,) = function.args
     w = _Words(ir.IRBuilder(function.append_basic_block("entry")), module)
     claim, work, done = (
