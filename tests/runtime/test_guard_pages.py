@@ -54,6 +54,7 @@ REQUESTS = {
         cells.gru(1), 1, **OPTIONS, mask="zero", against_time=True
     ),
     "dropout": Request(cells.lstm(1), 1, **OPTIONS, dropout=("dropout", *BY_GATE)),
+    "values-of-weights": Request(cells.rg_lru(1), 1, **OPTIONS),
     "last-output": Request(reducing(1), 1, **OPTIONS, sequence=False),
 }
 
@@ -124,7 +125,7 @@ def run(request: Request, batch: int, timesteps: int, at_end: bool):
             arrays.append(known[buffer.name])
         addresses = [array.ctypes.data for array in arrays]
         run_native(native, addresses, batch, timesteps)
-        for own in ("packed", "scratch", "carry"):
+        for own in ("packed", "fixed", "scratch", "carry"):
             known.pop(own, None)
     padded = ("tape", "streams")
     return {name: a.copy() for name, a in known.items() if name not in padded}

@@ -88,7 +88,7 @@ def rehearsals(
 
 
 # Buffers that each program has for itself.
-_OWN = ("packed", "scratch", "carry")
+_OWN = ("packed", "fixed", "scratch", "carry")
 
 
 def _numbers(buffer: Buffer, shape: tuple[int, ...], rng) -> np.ndarray:
