@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from refrain.cells.define import DEFINED
 from refrain.cells.record import LARGEST_SIZE, _cell_of
 from refrain.errors import CellError
 from refrain.functions import sigmoid, tanh
+from refrain.graph.equations import text
 from refrain.graph.evaluate import run
 from tests.randoms import random_states, random_weights, unpacked
 
@@ -60,6 +62,30 @@ def test_a_cell_comes_back_without_its_source(made):
         (v.name, v.shape) for v in original.variables(FEATURES)
     ]
     np.testing.assert_array_equal(outputs(found, original), outputs(original, original))
+
+
+def picture(cell):
+    """The diagram, but for the lines of the source."""
+    return re.sub("(?s)<title>.*?</title>", "", cell.diagram())
+
+
+@pytest.mark.usefixtures("_nobody_knows")
+@pytest.mark.parametrize("made", cells.ALL, ids=lambda c: c.name)
+def test_a_loaded_cell_shows_the_names_of_its_source(made):
+    found = from_record(over_json(to_record(sized(made)))).cell
+    assert text(found.graph()) == text(made.graph())
+    assert found.latex() == made.latex()
+    assert picture(found) == picture(made)
+
+
+def test_names_are_data_that_older_files_lack():
+    record = over_json(to_record(cells.gru(4)))
+    assert {"z", "r", "n"} <= set(record["names"])
+    del record["names"]
+    assert from_record(record).cell is cells.gru
+    record["name"] = "other"
+    record["equations"] = record["equations"].replace("graph gru", "graph other")
+    assert "sigmoid" in text(from_record(record).cell.graph())
 
 
 @pytest.mark.usefixtures("_nobody_knows")
@@ -137,8 +163,13 @@ def changed(path, value):
         (("weights", "W", "initializer"), {"class_name": "x"}, "expected a name"),
         (("weights", "W", "code"), "print()", "expected a W|with the entries"),
         (("weights",), {}, "leaf"),
-        (("equations",), "graph wide\n", "expected"),
+        (("equations",), "graph wide\n", "'f' cannot be the name"),
         (("equations",), 7, "expected a text, received 7"),
+        (("names",), ["f"], "names: expected a mapping"),
+        (("names", "a b"), "%0", "names: expected a name, received 'a b'"),
+        (("names", "f"), 3, "names: f: expected a text, received 3"),
+        (("names", "f"), "%99", "'f' cannot be the name of '%99'"),
+        (("names", "h_prev"), "%0", "'h_prev' cannot be the name of '%0'"),
     ],
 )
 def test_what_is_no_sound_cell_is_refused(path, value, message):

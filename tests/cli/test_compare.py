@@ -1,6 +1,7 @@
 import json
 import math
 import os
+import re
 
 import matplotlib.image
 import numpy as np
@@ -198,6 +199,33 @@ def test_quiet_prints_the_table_alone_and_whole(refrain, tmp_path, monkeypatch):
     assert lines[4].split()[-2:] == ["rate", "/s"]
 
 
+def test_a_probe_at_several_lengths_shows_who_still_learns(refrain, tmp_path):
+    probe = ("--probe", "digits", "--lengths", "8,4", "--cells", "rnn,gru")
+    ended = refrain("compare", *probe, "-o", tmp_path, *QUICK)
+    assert ended.code == 0, ended.err
+    heads, _, _, _, _, (_, *shown), limits, *_ = (
+        line.split() for line in ended.out.partition(" error rate at")[2].splitlines()
+    )
+    assert heads == ["length", "4", "8"]
+    assert limits == ["solved", "below", "0.100", "0.100"]
+    assert re.search(r"Learns over: .*not solved at length 4", ended.out)
+    assert "GRU at 4" in ended.err
+    text = (tmp_path / "comparison.json").read_text(encoding="utf-8")
+    found = json.loads(text)
+    (short,) = found["shorter"]
+    assert [each["facts"]["length"] for each in (short, found)] == [4, 8]
+    for figure, each in zip(shown, (short, found), strict=True):
+        score = each["entries"][-1]["runs"][0]["scores"]["error rate"]
+        assert float(figure) == pytest.approx(score, abs=1e-3)
+    assert short["entries"][-1]["network"] is None
+    html = (tmp_path / "comparison.html").read_text(encoding="utf-8")
+    assert "error rate of every network by length" in html
+    # What is finished is kept, at each length.
+    again = refrain("compare", *probe, "-o", tmp_path, *QUICK)
+    assert again.err.count("1 kept") >= 4
+    assert "1 trained" not in again.err
+
+
 NUMBERS = "\n".join(str(k % 7 + k / 50) for k in range(100))
 
 MISTAKES = {
@@ -262,6 +290,9 @@ def test_a_column_of_no_file_is_refused(refused):
             "one of a FILE to forecast, --texts and --probe",
         ),
         (("--label", "v"), "--text and --label choose columns of --texts"),
+        (("--lengths", "4"), "--lengths are those of a --probe; none was given"),
+        (("--probe", "adding", "--lengths", "4,x"), "--lengths: expected whole number"),
+        (("--probe", "digits", "--lengths", "8,7"), "divides 64 pixels, received 7"),
         (("--texts", "gone.csv"), "gone.csv: no such file"),
     ],
 )

@@ -20,7 +20,7 @@ def test_the_baseline_of_adding_is_what_is_known():
     contest = probe_contest("adding", 10, sequences=50)
     (none,) = contest.baselines
     assert none.fixed == {"squared error": pytest.approx(1 / 6)}
-    assert contest.notes == ("solved below a squared error of 0.01",)
+    assert contest.notes == ("solved: squared error below 0.01",)
     assert contest.training[0].shape == (50, 10, 2)
 
 

@@ -107,6 +107,21 @@ def test_a_race_that_is_stopped_goes_on_to_the_same_end(mixed, tmp_path):
     assert not list((tmp_path / "runs").glob("*.checkpoint"))
 
 
+def test_processes_beside_each_other_find_the_same(mixed, tmp_path):
+    seen = []
+    made = Race(recipe("gru", "rnn"), tmp_path, seen.append)
+    made.go(2, costs=False)
+    assert {(m.key, m.state) for m in seen[:2]} == {
+        ("gru", "running"),
+        ("rnn", "running"),
+    }
+    alone = {e.key: e for e in mixed[1].networks}
+    for entry in made.comparison().networks:
+        expected = alone[entry.key].runs[0].scores
+        assert entry.runs[0].scores == pytest.approx(expected, rel=1e-4)
+        assert entry.network is None
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -15,6 +15,7 @@ from refrain.study.flow import GradientFlow
 from refrain.study.gates import Activity, Keep, activations, activity
 from refrain.study.walk import walk
 from refrain.study.watch import watch
+from tests.layers.own_cells import NestedStates
 from tests.randoms import sized_cell
 from tests.study import watched
 from tests.study.walks import CELLS, LENGTHS, MASK, taken
@@ -156,8 +157,13 @@ each = keras.layers.TimeDistributed
             "expected stateful=False",
         ),
         (own(layers.GRU(1)), np.full((1, 3, 2), np.nan), "finite numbers"),
+        (
+            own(keras.layers.RNN(NestedStates(2))),
+            np.ones((1, 3, 2)),
+            "expected a cell whose equations are known: .*; write it with @refrain",
+        ),
     ],
-    ids=["no recurrence", "no sequence", "mapped", "stateful", "not finite"],
+    ids=["no recurrence", "no sequence", "mapped", "stateful", "not finite", "opaque"],
 )
 def test_what_cannot_be_followed_is_refused(model, x, expected):
     with pytest.raises(DataError, match=expected):

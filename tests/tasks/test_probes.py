@@ -9,7 +9,7 @@ import pytest
 from refrain.errors import DataError
 from refrain.study.candidates import find_candidates
 from refrain.study.diagnosis import diagnose
-from refrain.tasks.attempts import Effort, attempt, curve
+from refrain.tasks.attempts import Effort, attempt
 from refrain.tasks.probes import COPIED, PROBES, SYMBOLS, find_probe
 
 # Keras's own, when it reads a variable on JAX with NumPy 2.
@@ -106,20 +106,12 @@ def test_every_probe_can_be_attempted(key):
 
 
 def test_a_solved_probe_ends_before_its_budget():
-    told = []
-    found = curve(
-        find_probe("adding"),
-        find_candidates("gru,lstm"),
-        [4],
-        Effort(3000, units=16, learning_rate=1e-2),
-        told.append,
-    )
-    assert told == found
-    assert [f.cell for f in found] == ["gru", "lstm"]
-    for each in found:
-        assert each.solved
-        assert each.error < 0.01
-        assert each.updates < 3000
+    effort = Effort(3000, units=16, learning_rate=1e-2)
+    found, _ = attempt(find_probe("adding"), *find_candidates("gru"), 4, effort)
+    assert (found.cell, found.length) == ("gru", 4)
+    assert found.solved
+    assert found.error < 0.01
+    assert found.updates < 3000
 
 
 @pytest.mark.slow

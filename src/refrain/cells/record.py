@@ -17,13 +17,16 @@ from typing import Any
 from refrain.cells.define import DEFINED, Cell, SizedCell
 from refrain.cells.weights import Initializer, Weight
 from refrain.errors import CellError
-from refrain.graph.parse import LARGEST, parse
-from refrain.graph.show import show
+from refrain.graph.graph import Graph
+from refrain.graph.ops import OPS
+from refrain.graph.parse import LARGEST, MOST_NODES, parse
+from refrain.graph.show import labels, show
 
 UNKNOWN = "unknown"  # stands for an initialiser that is a function, so no data
 LARGEST_SIZE = 1 << 20
 MOST_NUMBERS = 1 << 30  # in one variable, without what the input's size adds
 _MOST_ENTRIES = 64  # states, gates, weights, options
+_LONGEST_NAME = 64
 
 
 def to_record(sized: SizedCell) -> dict[str, Any]:
@@ -33,8 +36,8 @@ def to_record(sized: SizedCell) -> dict[str, Any]:
         CellError: the equations are too long or too deep to be read again.
     """
     cell, options = sized.cell, sized.cell.resolve(sized.options)
-    text = show(sized.graph)
-    parse(text)  # what could not be read again must not be written
+    text, names = show(sized.graph), _names(sized.graph)
+    parse(text, names)  # what could not be read again must not be written
     return {
         "name": cell.name,
         "sizes": dict(sized.sizes),
@@ -54,6 +57,18 @@ def to_record(sized: SizedCell) -> dict[str, Any]:
             if cell.has(weight, options)
         },
         "equations": text,
+        "names": names,
+    }
+
+
+def _names(graph: Graph) -> dict[str, str]:
+    """What the source calls values, for people, by what the text calls them."""
+    known = labels(graph)
+    return {
+        name: known[node]
+        for name, node in graph.names.items()
+        if node in known and node.op is not OPS["constant"]
+        if name not in graph.leaves and len(name) <= _LONGEST_NAME
     }
 
 
@@ -66,6 +81,8 @@ def from_record(record: Any) -> SizedCell:
     Raises:
         CellError: the record is none, or is not a sound cell; the message says where.
     """
+    if isinstance(record, Mapping):
+        record = {"names": {}, **record}  # which older files do not keep
     fields = _fields(record, _RECORD, "cell")
     name, sizes = fields["name"], fields.pop("sizes")
     for size, number in sizes.items():
@@ -79,7 +96,7 @@ def from_record(record: Any) -> SizedCell:
     for defined in DEFINED.get(name, ()):
         with contextlib.suppress(CellError):  # it is another cell of that name
             sized = defined(**{**fields["options"], **sizes})
-            if to_record(sized) == record:
+            if {**to_record(sized), "names": record["names"]} == record:
                 return sized
     cell = _cell_of(json.dumps(fields))
     sized = cell(**{size: sizes[size] for size in cell.sizes if size in sizes})
@@ -96,7 +113,7 @@ def from_record(record: Any) -> SizedCell:
 def _cell_of(text: str) -> Cell:
     """One cell for equal records, so that one kernel serves them."""
     fields = json.loads(text)
-    graph = parse(fields["equations"])
+    graph = parse(fields["equations"], fields.pop("names"))
     if graph.name != fields["name"]:
         raise CellError(
             f"expected the equations of {fields['name']}, received those of "
@@ -154,8 +171,15 @@ def _quoted(given: Any) -> str:
 
 
 def _name(given: Any, what: str) -> str:
-    fits = isinstance(given, str) and len(given) <= 64 and given.isidentifier()
-    if not fits or given.startswith("_"):
+    if _label(given, what).startswith("_"):
+        raise _refused(what, "a name", given)
+    return given
+
+
+def _label(given: Any, what: str) -> str:
+    """A name that is shown, and for nothing else."""
+    short = isinstance(given, str) and len(given) <= _LONGEST_NAME
+    if not (short and given.isidentifier()):
         raise _refused(what, "a name", given)
     return given
 
@@ -201,11 +225,11 @@ def _list_of(read: Reader) -> Reader:
     return reader
 
 
-def _map_of(read: Reader) -> Reader:
+def _map_of(read: Reader, name: Reader = _name, most: int = _MOST_ENTRIES) -> Reader:
     def reader(given: Any, what: str) -> dict[str, Any]:
-        if not isinstance(given, Mapping) or len(given) > _MOST_ENTRIES:
-            raise _refused(what, f"a mapping of {_MOST_ENTRIES} at most", given)
-        return {_name(k, what): read(v, f"{what}: {k}") for k, v in given.items()}
+        if not isinstance(given, Mapping) or len(given) > most:
+            raise _refused(what, f"a mapping of {most} at most", given)
+        return {name(k, what): read(v, f"{what}: {k}") for k, v in given.items()}
 
     return reader
 
@@ -226,4 +250,5 @@ _RECORD: dict[str, Reader] = {
     "output": _maybe_name,
     "weights": _map_of(lambda given, what: _fields(given, _WEIGHT, what)),
     "equations": _text,
+    "names": _map_of(_text, _label, MOST_NODES),
 }

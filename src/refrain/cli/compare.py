@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,9 @@ from refrain.errors import DataError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from refrain.cli.display import RaceDisplay
+    from refrain.compare.race import Race
+    from refrain.compare.recipe import Recipe
     from refrain.compare.record import Comparison
     from refrain.study.candidates import Candidate
 
@@ -98,12 +102,13 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    length: Annotated[
-        int | None,
+    lengths: Annotated[
+        str | None,
         typer.Option(
             metavar="STEPS",
-            min=1,
-            help="Steps of the probe. [default: one that it is known for]",
+            help="Steps of the probe; several, separated by commas, show who still "
+            "learns at which length. [default: one that it is known for]",
+            show_default=False,
         ),
     ] = None,
     cells: Annotated[
@@ -173,10 +178,7 @@ def compare(
     # Mistakes are told before Keras is imported, which takes seconds.
     from rich.console import Console
 
-    from refrain.cli.display import RaceDisplay
-    from refrain.compare.race import Race
     from refrain.compare.recipe import Recipe
-    from refrain.files import make_folder
     from refrain.study.training import Budget
 
     contests = {
@@ -191,45 +193,90 @@ def compare(
         },
         "text": texts
         and {"file": str(texts), "text": text, "label": label, "max_texts": max_texts},
-        "probe": probe and {"probe": probe, "length": length},
+        "probe": probe and {"probe": probe},
     }
-    task = _task(file, texts, probe, text or label)
-    epochs = epochs or EPOCHS[task]
+    task = _task(file, texts, probe)
+    _check_options(task, text or label, lengths)
     recipe = Recipe(
         task=task,
         options=contests[task],
         cells=(*cells.split(","), *(cell or ())),
         seeds=seeds,
         units=units,
-        budget=Budget(epochs=epochs, seed=seed),
+        budget=Budget(epochs=epochs or EPOCHS[task], seed=seed),
     )
-    display = RaceDisplay(recipe.candidates(), seeds, epochs, quiet)
-    race = Race(recipe, output, display.report)
-    folder = make_folder(output)
     out = Console(highlight=False)
-    if not quiet:
-        _lines(out, race.contest.title, race.contest.about)
-    with display:
-        race.go(jobs)
-    command = shlex.join(["refrain", *sys.argv[1:]])
-    comparison = race.comparison(command)
+    races = _races(recipe, lengths, output, quiet)
+    comparison = _hold(out, races, output, jobs, quiet)
     _print(out, comparison, quiet)
-    _write(out, comparison, race.candidates, folder, quiet)
+    _write(out, comparison, recipe.candidates(), output, quiet)
 
 
-def _task(
-    file: Path | None, texts: Path | None, probe: str | None, columns: str | None
-) -> str:
+def _task(file: Path | None, texts: Path | None, probe: str | None) -> str:
     """Which contest the arguments ask for."""
     if sum(given is not None for given in (file, texts, probe)) > 1:
         raise DataError(
             "expected one of a FILE to forecast, --texts and --probe; received more"
         )
-    if columns and texts is None:
-        raise DataError("--text and --label choose columns of --texts; none was given")
     if probe is not None:
         return "probe"
     return "forecast" if texts is None else "text"
+
+
+def _check_options(task: str, columns: str | None, lengths: str | None) -> None:
+    """Refuse options of another contest."""
+    if columns and task != "text":
+        raise DataError("--text and --label choose columns of --texts; none was given")
+    if lengths and task != "probe":
+        raise DataError("--lengths are those of a --probe; none was given")
+
+
+def _races(
+    recipe: Recipe, lengths: str | None, output: Path, quiet: bool
+) -> list[tuple[Race, RaceDisplay]]:
+    """The race, or one at each length, and what shows how far each is."""
+    from refrain.cli.display import RaceDisplay
+    from refrain.compare.lengths import read_lengths
+    from refrain.compare.race import Race
+
+    def make(recipe: Recipe, folder: Path, note: str = "") -> tuple[Race, RaceDisplay]:
+        display = RaceDisplay(
+            recipe.candidates(), recipe.seeds, recipe.budget.epochs, quiet, note
+        )
+        return Race(recipe, folder, display.report), display
+
+    if not lengths:
+        return [make(recipe, output)]
+    return [
+        make(
+            replace(recipe, options={**recipe.options, "length": length}),
+            output / f"length-{length}",
+            f" at {length}",
+        )
+        for length in read_lengths(lengths)
+    ]
+
+
+def _hold(
+    out: Console,
+    races: Sequence[tuple[Race, RaceDisplay]],
+    output: Path,
+    jobs: int | None,
+    quiet: bool,
+) -> Comparison:
+    """Hold the races, the longest last, and say what they found."""
+    from refrain.files import make_folder
+
+    last, _ = races[-1]
+    make_folder(output)
+    if not quiet:
+        _lines(out, last.contest.title, last.contest.about)
+    for race, display in races:
+        with display:
+            race.go(jobs, costs=race is last)
+    command = shlex.join(["refrain", *sys.argv[1:]])
+    *shorter, found = (race.comparison(command) for race, _ in races)
+    return replace(found, shorter=tuple(shorter))
 
 
 def _lines(out: Console, title: str, lines: Iterable[str]) -> None:
@@ -243,18 +290,21 @@ def _print(out: Console, comparison: Comparison, quiet: bool) -> None:
     """The tables, what failed, and the verdict."""
     from refrain.cli.tables import make_table, table_width
     from refrain.compare.findings import findings
+    from refrain.compare.lengths import by_length, faults
     from refrain.compare.table import costs, quality
     from refrain.compare.verdict import verdict
 
-    for figures in (quality(comparison), costs(comparison)):
+    tables = [quality(comparison), costs(comparison)]
+    if comparison.shorter:
+        tables.append(by_length(comparison))
+    for figures in tables:
         table = make_table(figures)
         # A narrow terminal, or a pipe, gets long lines and not shortened figures.
         out.width = max(out.width, table_width(table))
         out.print(table)
         if not quiet:
             _lines(out, "", figures.notes)
-    for entry in comparison.entries:
-        _lines(out, "", (f"{entry.name} failed: {fault}" for fault in entry.faults))
+    _lines(out, "", faults(comparison))
     if quiet:
         return
     _lines(out, "", comparison.notes)

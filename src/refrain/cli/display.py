@@ -22,10 +22,16 @@ class RaceDisplay:
         seeds: trainings of each.
         epochs: passes of a training at most; it may stop before.
         quiet: show nothing.
+        note: follows each name.
     """
 
     def __init__(
-        self, candidates: Sequence[Candidate], seeds: int, epochs: int, quiet: bool
+        self,
+        candidates: Sequence[Candidate],
+        seeds: int,
+        epochs: int,
+        quiet: bool,
+        note: str = "",
     ):
         self._progress = Progress(
             TextColumn("{task.description:<10}"),
@@ -38,7 +44,7 @@ class RaceDisplay:
         self._seeds, self._epochs = seeds, epochs
         self._bars = {
             c.key: self._progress.add_task(
-                c.name, total=seeds, start=False, state="waiting"
+                c.name + note, total=seeds, start=False, state="waiting"
             )
             for c in candidates
         }

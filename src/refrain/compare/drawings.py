@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import MaxNLocator
 
+from refrain.compare.lengths import at_each_length, entry_of, length
 from refrain.compare.record import Comparison, Entry, Traces
 from refrain.report.figures import INK, LINE, MUTED, SERIES, legend, style
 
@@ -167,6 +168,27 @@ def _upper(losses: Sequence[float]) -> float:
     finite = np.array([loss for loss in losses if np.isfinite(loss)])
     typical = float(np.percentile(finite, 97))
     return typical + 0.1 * (typical - float(finite.min())) + 1e-9
+
+
+def draw_lengths(axes: Axes, comparison: Comparison, colours: Colours) -> None:
+    """The first metric by length: mean of the seeds, from the lowest to the highest."""
+    ladder, metric = at_each_length(comparison), comparison.metrics[0].name
+    lengths = [length(each) for each in ladder]
+    for entry in comparison.entries:
+        values = [entry_of(each, entry.key).values(metric) for each in ladder]
+        low, high = ([pick(v, default=math.nan) for v in values] for pick in (min, max))
+        means = _mean([v or [math.nan] for v in values])
+        colour, line = colours[entry.key], "--" if entry.baseline else "o-"
+        axes.plot(lengths, means, line, color=colour, markersize=4, label=entry.name)
+        axes.fill_between(lengths, low, high, color=colour, alpha=0.16, linewidth=0)
+    limits = [each.facts["solved_below"] for each in ladder]
+    axes.plot(lengths, limits, ":", color=MUTED, label="solved below")
+    style(axes, "Who still learns at which length", "length", metric)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(lengths, list(map(str, lengths)))
+    axes.minorticks_off()
+    legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def draw_scores(axes: Axes, comparison: Comparison, colours: Colours) -> None:

@@ -6,10 +6,12 @@ that a GRU lies between. Each rule here turns the figures of a comparison into w
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from refrain.compare.lengths import reach, who_learns
 from refrain.compare.record import Comparison, Entry, Memory, Network
 from refrain.compare.table import microseconds, short
 from refrain.compare.verdict import apart, listed, plural, ranked, sentence, verdict
@@ -43,6 +45,9 @@ def findings(comparison: Comparison) -> tuple[Finding, ...]:
         ("Gates", "0 / 3 / 2", _gate_count, _gates),
         ("Real-time fitness", "good / heavy / good", _latency, _real_time),
     )
+    if comparison.shorter:
+        solved = functools.partial(_solved, comparison)
+        rows += (("Learns over", "few / many / many steps", solved, who_learns),)
     networks = comparison.networks
     return tuple(
         Finding(
@@ -102,6 +107,11 @@ def _latency(entry: Entry) -> str:
 
 def _streams(network: Network) -> bool:
     return network.latency.way == "stream"
+
+
+def _solved(comparison: Comparison, entry: Entry) -> str:
+    far = reach(comparison, entry.key)
+    return f"length {far}" if far else "none of the lengths"
 
 
 # -- what the figures say --------------------------------------------------------------

@@ -76,6 +76,6 @@ def probe_contest(
             "sequences_seed": seed,
             "solved_below": solved,
         },
-        notes=(f"solved below a {metric.name} of {solved:.3g}",),
+        notes=(f"solved: {metric.name} below {solved:.3g}",),
         packages=("numpy", "scikit-learn") if classes else ("numpy",),
     )

@@ -77,11 +77,14 @@ class Race:
         settings["budget"].pop("seed")  # each run has its own, and tells it
         return digest(self.contest, candidate, settings)
 
-    def go(self, jobs: int | None = None) -> Mapping[tuple[str, int | None], Any]:
+    def go(
+        self, jobs: int | None = None, costs: bool = True
+    ) -> Mapping[tuple[str, int | None], Any]:
         """Run all that is not kept.
 
         Args:
             jobs: processes beside each other; None for as many as fit the machine.
+            costs: also measure what the networks cost.
 
         Returns:
             Runs, costs and faults by key and seed.
@@ -89,7 +92,8 @@ class Race:
         keys = [c.key for c in self.candidates]
         runs = [(key, seed) for seed in self.recipe.each_seed() for key in keys]
         todo = [task for task in runs if not self._was_kept(*task)]
-        costs = [(key, None) for key in keys if not self._was_kept(key, None)]
+        measured = keys if costs else []
+        unmeasured = [(key, None) for key in measured if not self._was_kept(key, None)]
         jobs = min(jobs or fitting_jobs(len(todo)), max(1, len(todo)))
         lanes = [_Lane(self.recipe, jobs, number) for number in range(jobs)]
         waiting: queue.SimpleQueue = queue.SimpleQueue()
@@ -106,7 +110,7 @@ class Race:
                     raise
             for lane in lanes[1:]:
                 lane.stop()
-            for key, seed in costs:
+            for key, seed in unmeasured:
                 self._settle(lanes[0], key, seed)
         finally:
             for lane in lanes:
@@ -186,7 +190,7 @@ class Race:
     def _entry(self, candidate: Candidate) -> Entry:
         key, found = candidate.key, self._found
         runs = [found[key, seed] for seed in self.recipe.each_seed()]
-        cost = found[key, None]
+        cost = found.get((key, None))
         faults = [
             f"seed {seed}: {fault}"
             for seed, fault in zip(self.recipe.each_seed(), runs, strict=True)

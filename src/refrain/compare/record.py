@@ -249,6 +249,7 @@ class Comparison:
         exhibit: what the entries' rows are drawn on.
         versions: of everything that the figures depend on.
         command: that makes the same comparison again.
+        shorter: the same at shorter lengths of a probe, in rising order.
     """
 
     task: str
@@ -263,6 +264,7 @@ class Comparison:
     exhibit: Traces | Confusion | None
     versions: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
+    shorter: tuple[Comparison, ...] = ()
 
     @property
     def networks(self) -> tuple[Entry, ...]:

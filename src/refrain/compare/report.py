@@ -15,9 +15,11 @@ from refrain.compare.drawings import (
     draw_confusion,
     draw_curves,
     draw_forecasts,
+    draw_lengths,
     draw_scores,
 )
 from refrain.compare.findings import findings
+from refrain.compare.lengths import by_length, faults
 from refrain.compare.memory_drawings import draw_gradient, draw_influence, gate_figure
 from refrain.compare.record import Comparison, Traces
 from refrain.compare.table import Figures, costs, quality
@@ -66,6 +68,9 @@ def report(comparison: Comparison, candidates: Sequence[Candidate]) -> Page:
         Section("Figures", [_table(quality(comparison)), _table(costs(comparison))]),
         Section("Scores and learning", _learning(comparison, colours)),
     ]
+    if comparison.shorter:
+        title = "Who still learns at which length"
+        sections.insert(1, Section(title, _lengths(comparison, colours)))
     if comparison.exhibit:
         sections.append(_exhibit(comparison, colours))
     if any(entry.memory for entry in comparison.networks):
@@ -88,12 +93,7 @@ def _verdict(comparison: Comparison) -> list[Part]:
     parts: list[Part] = [
         Prose([" ".join(found.lines)], "good" if beaten else "warning")
     ]
-    failed = [
-        f"{entry.name} failed: {fault}"
-        for entry in comparison.entries
-        for fault in entry.faults
-    ]
-    if failed:
+    if failed := faults(comparison):
         parts.append(Prose(failed, "warning"))
     return parts
 
@@ -136,6 +136,18 @@ def _learning(comparison: Comparison, colours: Colours) -> list[Part]:
             "Losses by epoch",
             "Lines: mean of the seeds. Shaded: from the lowest to the highest.",
         ),
+    ]
+
+
+def _lengths(comparison: Comparison, colours: Colours) -> list[Part]:
+    return [
+        _picture(
+            "lengths",
+            lambda axes: draw_lengths(axes, comparison, colours),
+            f"{comparison.metrics[0].name} of every network by length",
+            "Lines: mean of the seeds. Shaded: from the lowest to the highest.",
+        ),
+        _table(by_length(comparison)),
     ]
 
 

@@ -2,8 +2,7 @@
 
 What a function of `functions.py` made of primitives is found and called by its name,
 weights that an option leaves out vanish, and a value that is used twice without having
-a name is called `a1`, `a2`. The names are those of the source: a cell that was loaded
-without it has those of its states alone.
+a name is called `a1`, `a2`. The names are those of the source.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ writes it is refused.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 
 from refrain.errors import CellError, GraphError
 from refrain.graph.graph import Graph, constant, leaf
@@ -30,8 +32,12 @@ _NUMBER = re.compile(r"-?(?:\d[\d.e+-]*|inf)", re.ASCII)
 _PRIMITIVES = {symbol: name for name, symbol in INFIX.items()}
 
 
-def parse(text: str) -> Graph:
+def parse(text: str, names: Mapping[str, str] | None = None) -> Graph:
     """The graph that `show` wrote as this text.
+
+    Args:
+        text: the whole text.
+        names: what the source called values, by what the text calls them: `%3`.
 
     Raises:
         CellError: it is no such text; the message quotes the line.
@@ -48,13 +54,14 @@ def parse(text: str) -> Graph:
         raise CellError(
             f"equations of {len(lines):,} lines; expected {MOST_NODES:,} at most"
         )
-    graph = _Reader(head.removeprefix("graph ")).read(lines)
+    reader = _Reader(head.removeprefix("graph "))
+    graph = reader.read(lines)
     if show(graph) != text:
         raise CellError(
             f"{graph.name}: the equations are not as refrain writes them: numbers in "
             "their shortest form, every value once, in order and used"
         )
-    return graph
+    return replace(graph, names=reader.named(names or {}))
 
 
 class _Reader:
@@ -80,6 +87,15 @@ class _Reader:
                         f"{line[:80]}"
                     ) from None
         return Graph(self.name, self.leaves, self.results)
+
+    def named(self, names: Mapping[str, str]) -> dict[str, Node]:
+        """Values by the names of the source."""
+        for name, value in names.items():
+            if value not in self.known or name in self.leaves:
+                raise CellError(
+                    f"{self.name}: {name[:40]!r} cannot be the name of {value[:40]!r}"
+                )
+        return {name: self.known[value] for name, value in names.items()}
 
     def _line(self, line: str) -> None:
         found = _LINE.fullmatch(line)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from refrain.graph.graph import Graph
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
@@ -18,23 +20,28 @@ def show(graph: Graph) -> str:
     Values are numbered in the order in which they are computed; weights and inputs
     keep their names, with their symbolic shapes.
     """
-    names: dict[Node, str] = {}
-    count = 0
+    names = labels(graph)
     lines = [f"graph {graph.name}"]
-    for name, node in graph.leaves.items():
-        names[node] = name
-        lines.append(f"  {name}: {_shape(node)}")
-    for node in graph.nodes():
-        if node in names:
-            continue
-        if node.op is OPS["constant"]:
-            names[node] = f"{node.attribute!r}"  # exact: 0.1 and 1e-05 as they are
-            continue
-        names[node] = f"%{count}"
-        count += 1
-        lines.append(f"  {names[node]} = {_expression(node, names)}: {_shape(node)}")
+    lines += [f"  {name}: {_shape(node)}" for name, node in graph.leaves.items()]
+    lines += [
+        f"  {name} = {_expression(node, names)}: {_shape(node)}"
+        for node, name in names.items()
+        if name.startswith("%")
+    ]
     lines += [f"  -> {name} = {names[node]}" for name, node in graph.results.items()]
     return "\n".join(lines) + "\n"
+
+
+def labels(graph: Graph) -> dict[Node, str]:
+    """What the text calls each value: a leaf by its name, a constant by its number."""
+    found = {node: name for name, node in graph.leaves.items()}
+    numbers = count()
+    for node in graph.nodes():
+        if node.op is OPS["constant"]:
+            found[node] = f"{node.attribute!r}"  # exact: 0.1 and 1e-05 as they are
+        elif node not in found:
+            found[node] = f"%{next(numbers)}"
+    return found
 
 
 def _expression(node: Node, names: dict[Node, str]) -> str:

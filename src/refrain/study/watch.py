@@ -147,7 +147,8 @@ def _walks(
         stack = equations_of_stack(cells, sequences.shape)
     except Untraced as reason:
         raise DataError(
-            f"{path}: expected a cell whose equations are known: {reason}"
+            f"{path}: expected a cell whose equations are known: {reason}; write it "
+            "with @refrain.cell, or with operations of keras.ops on whole vectors"
         ) from None
     x = _number(path, sequences)
     counted = None if mask is None else _number(path, mask)

@@ -1,9 +1,8 @@
-"""Who still learns at which length: cells on a probe, all with one small budget."""
+"""Attempts of a cell at a probe, with fresh sequences until it is solved."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -96,19 +95,3 @@ def attempt(
         cpu_s=time.process_time() - start,
     )
     return found, model
-
-
-def curve(
-    probe: Probe,
-    candidates: Sequence[Candidate],
-    lengths: Sequence[int] = (),
-    effort: Effort | None = None,
-    report: Callable[[Attempt], None] = lambda _: None,
-) -> list[Attempt]:
-    """Attempts of each cell at each length, those of the probe if none are given."""
-    found = []
-    for length in lengths or probe.lengths:
-        for candidate in candidates:
-            found.append(attempt(probe, candidate, length, effort)[0])
-            report(found[-1])
-    return found
