@@ -1,5 +1,7 @@
 """`refrain export`: a file and a line that names it, or a line that says why not."""
 
+import re
+
 import keras
 import numpy as np
 import onnxruntime
@@ -46,6 +48,19 @@ def test_mistakes_are_one_line(refrain, tmp_path):
     assert ended.code == 2
     assert ended.err.count("\n") == 1
     assert "no such file" in ended.err
+
+
+def test_what_fewer_bits_cost_is_told(refrain, saved):
+    ended = refrain("export", "native", saved[1], "--weights", "int8", "--separate")
+    files = [saved[1].with_suffix(suffix) for suffix in (".o", ".h", ".weights")]
+    assert ended.code == 0, ended.err
+    written, told = ended.out.splitlines()
+    assert written == f"Written: {', '.join(map(str, files))}"
+    assert re.fullmatch(
+        r"Weights in int8 change outputs by \d[\d.e-]* % of the largest one at most, "
+        "over 100 random frames.",
+        told,
+    )
 
 
 def test_native_code_lies_beside_the_model(refrain, saved):

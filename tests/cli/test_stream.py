@@ -2,6 +2,9 @@
 
 import io
 import json
+import signal
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -63,6 +66,67 @@ def test_states_stay_from_run_to_run(refrain, model, frames, tmp_path):
     expected = package.stream.open(model).run(np.concatenate([frames, frames]))
     last = [float(n) for n in ended.out.split()[-1].split(",")]
     np.testing.assert_allclose(last, expected[-1], rtol=1e-5)
+
+
+def test_ctrl_c_leaves_the_states(model, frames, tmp_path):
+    state = tmp_path / "state"
+    code = "from refrain.cli.main import run; run()"
+    command = [sys.executable, "-c", code, "stream", str(tmp_path / "net.step")]
+    running = subprocess.Popen(
+        [*command, "--state", str(state), "--stats"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with running:
+        for frame in frames:
+            running.stdin.write(",".join(map(str, frame.tolist())) + "\n")
+        running.stdin.flush()
+        answers = [running.stdout.readline() for _ in frames]
+        running.send_signal(signal.SIGINT)
+        told = running.stderr.read()
+    assert running.returncode == 130
+    assert "9 steps, p50" in told
+    assert "refrain: interrupted" in told
+    stream = package.stream.open(model)
+    expected = stream.run(frames)
+    last = [float(number) for number in answers[-1].split(",")]
+    np.testing.assert_allclose(last, expected[-1], rtol=1e-5)
+    assert state.read_bytes() == stream.state()
+
+
+@pytest.fixture
+def tagger(tmp_path):
+    inner = layers.Bidirectional(layers.GRU(4, return_sequences=True))
+    made = keras.Sequential([keras.Input((None, 3)), inner])
+    made.save(tmp_path / "tagger.keras")
+    return made
+
+
+def test_bidirectional_layers_answer_in_chunks(refrain, tagger, frames, tmp_path):
+    command = ("stream", tmp_path / "tagger.keras", tmp_path / "frames.csv")
+    ended = refrain(*command)
+    assert ended.code == 2
+    assert "reads the sequence from its end; see refrain.stream.open_chunks" in (
+        ended.err
+    )
+    ended = refrain(*command, "--chunk", "4", "--lookahead", "2")
+    assert ended.code == 0, ended.err
+    chunks = package.stream.open_chunks(tagger, 4, 2)
+    expected = np.concatenate([chunks.run(frames), chunks.flush()])
+    found = [[float(n) for n in line.split(",")] for line in ended.out.split()]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_frames_of_a_chunk_wait_with_the_states(refrain, tagger, frames, tmp_path):
+    command = ("stream", tmp_path / "tagger.keras", tmp_path / "frames.csv")
+    options = ("--chunk", "4", "--lookahead", "2", "--state", tmp_path / "state")
+    both = [refrain(*command, *options).out for _ in range(2)]
+    chunks = package.stream.open_chunks(tagger, 4, 2)
+    expected = chunks.run(np.concatenate([frames, frames]))
+    found = [[float(n) for n in line.split(",")] for line in "".join(both).split()]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 MISTAKES = {

@@ -1,6 +1,7 @@
 """Steps to export as native code, and programs in C and JavaScript that call them."""
 
 import math
+import re
 import subprocess
 from pathlib import Path
 
@@ -35,7 +36,7 @@ C_PROGRAM = """
 #include "net.h"
 
 static net_stream stream, other;
-static const float x[] = {{ {numbers} }};
+static const {kind} x[] = {{ {numbers} }};
 static float y[{steps} * NET_OUTPUTS], unused[NET_OUTPUTS];
 {weights}
 
@@ -67,7 +68,7 @@ WebAssembly.instantiate(fs.readFileSync("net.wasm")).then(({{ instance }}) => {{
   const end = output + 4 * {steps} * {outputs};
   const missing = end - net.memory.buffer.byteLength;
   if (missing > 0) net.memory.grow(Math.ceil(missing / 65536));
-  new Float32Array(net.memory.buffer, input, x.length).set(x);
+  new {array}(net.memory.buffer, input, x.length).set(x);
   net.net_init(stream);
   const half = {steps} >> 1;
   for (let t = 0; t < half; t++)
@@ -80,15 +81,29 @@ WebAssembly.instantiate(fs.readFileSync("net.wasm")).then(({{ instance }}) => {{
 """
 
 
+def js_program(x: np.ndarray, header: Path) -> str:
+    """JavaScript that does so with `net.wasm`."""
+    found = re.findall(r"NET_(\w+) = (\d+)", header.read_text())
+    sizes = {name.lower(): int(number) for name, number in found}
+    array = "Int32Array" if x.dtype.kind == "i" else "Float32Array"
+    return JS_PROGRAM.format(numbers=listed(x), steps=len(x), array=array, **sizes)
+
+
 def c_program(x: np.ndarray, weights: Path | None = None) -> str:
-    """C that steps through `(timesteps, features)` and prints all outputs."""
+    """C that prints all outputs for `(timesteps, features)`, or for words."""
     array = argument = ""
     if weights is not None:
-        numbers = listed(np.fromfile(weights, "<f4"))
-        array = f"static const float weights[] = {{ {numbers} }};"
-        argument = "weights, "
+        # Weights in fewer bits are no floats, so their bits are told.
+        bits = ", ".join(map(str, np.fromfile(weights, "<u4")))
+        array = f"static const uint32_t bits[] = {{ {bits} }};"
+        argument = "(const float *)bits, "
+    words = x.dtype.kind == "i"
     return C_PROGRAM.format(
-        numbers=listed(x), steps=len(x), weights=array, argument=argument
+        kind="int32_t" if words else "float",
+        numbers=", ".join(map(str, x)) if words else listed(x),
+        steps=len(x),
+        weights=array,
+        argument=argument,
     )
 
 

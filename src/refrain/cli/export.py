@@ -94,21 +94,36 @@ def native(
     weights: Annotated[
         str,
         typer.Option(
-            metavar="WHERE", help="inside the code, or separate in a file *.weights."
+            metavar="KIND",
+            help="How matrices are stored: float32, bfloat16 or int8. Fewer bits cost "
+            "accuracy, which is told.",
         ),
-    ] = "inside",
+    ] = "float32",
+    separate: Annotated[
+        bool,
+        typer.Option("--separate", help="Weights go into a file *.weights."),
+    ] = False,
 ) -> None:
     """Write native code with a C header: one step of a network.
 
-    The code allocates nothing and calls nothing. The model may have recurrent layers,
-    Dense, activations, normalisation, causal convolution and pooling.
+    The code allocates nothing and calls nothing. The model may have an embedding,
+    recurrent layers, Dense, activations, normalisation, causal convolution and pooling.
     """
     from refrain.cli.explain import check_file, load
 
     check_file(model)
     import refrain.export
 
-    files = refrain.export.native(
-        load(model), output or model.with_suffix(".o"), target=target, weights=weights
+    made = refrain.export.native(
+        load(model),
+        output or model.with_suffix(".o"),
+        target=target,
+        weights=weights,
+        separate=separate,
     )
-    print(f"Written: {', '.join(map(str, files))}")
+    print(f"Written: {', '.join(map(str, made.files))}")
+    if made.lost:
+        print(
+            f"Weights in {weights} change outputs by {100 * made.lost:.2g} % of the "
+            "largest one at most, over 100 random frames."
+        )

@@ -40,6 +40,24 @@ def stream(
             "there at the end, at Ctrl-C too.",
         ),
     ] = None,
+    chunk: Annotated[
+        int | None,
+        typer.Option(
+            "--chunk",
+            metavar="N",
+            min=1,
+            help="For bidirectional layers: answer N frames together.",
+        ),
+    ] = None,
+    lookahead: Annotated[
+        int,
+        typer.Option(
+            "--lookahead",
+            metavar="N",
+            min=0,
+            help="With --chunk: once N frames behind them have come.",
+        ),
+    ] = 0,
     stats: Annotated[
         bool,
         typer.Option("--stats", help="Tell at the end how long steps took."),
@@ -57,25 +75,51 @@ def stream(
     """Run a network one step at a time on frames as they come.
 
     A frame is a line: numbers with commas, or JSON, a list or one number. Its answer
-    is a line of the same form, written at once.
+    is a line of the same form, written at once. With --chunk answers come in chunks,
+    and the last ones when the frames end; with --state they wait for the next run.
     """
     import refrain.stream
 
-    opened = refrain.stream.load(model)
+    if chunk is None:
+        opened = refrain.stream.load(model)
+    else:
+        opened = refrain.stream.open_chunks(model, chunk, lookahead)
     if state is not None and state.exists():
-        opened.restore(state.read_bytes())
+        opened.restore(_content(state))
     taken: list[float] = []
+    as_json = False
     try:
         for frame, as_json in _frames(frames):
             start = time.perf_counter()
-            answer = opened.step(frame)
+            answers = _answers(opened, frame)
             taken.append(time.perf_counter() - start)
-            print(_line(answer, as_json), flush=True)
+            _print(answers, as_json)
+        if isinstance(opened, refrain.stream.Chunks) and state is None:
+            _print(opened.flush(), as_json)
     finally:
         if state is not None:
             write_bytes(state, opened.state())
         if stats:
             print(_told(taken, period_ms), file=sys.stderr)
+
+
+def _answers(opened: Any, frame: Any) -> Any:
+    """What a frame brings: one answer, or in chunks none or several."""
+    if hasattr(opened, "step"):
+        return [opened.step(frame)]
+    return opened.run([frame])
+
+
+def _print(answers: Any, as_json: bool) -> None:
+    for answer in answers:
+        print(_line(answer, as_json), flush=True)
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as fault:
+        raise DataError(f"cannot read {file}: {fault.strerror}") from None
 
 
 def _frames(file: Path | None) -> Iterator[tuple[Any, bool]]:

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from refrain.errors import ExportError
+
+if TYPE_CHECKING:
+    from refrain.export.c_code import Written
 
 __all__ = ["native", "onnx"]
 
@@ -57,8 +62,9 @@ def native(
     path: str | os.PathLike[str],
     *,
     target: str = "host",
-    weights: str = "inside",
-) -> list[Path]:
+    weights: str = "float32",
+    separate: bool = False,
+) -> Written:
     """Write a Keras model as native code with a C header.
 
     The code steps through a sequence frame by frame, with the states kept in memory
@@ -67,23 +73,34 @@ def native(
 
     Args:
         model: a built Keras model of layers that a stream may have, see
-            docs/stream.md, whose input is frames of numbers; its output leaves at every
-            step.
+            docs/stream.md; its output leaves at every step. Where it begins with an
+            Embedding, whole numbers of 32 bits enter.
         path: `*.o` for an object file, `*.so` for a shared library, `*.wasm` for a
             WebAssembly module; functions are called after it.
         target: the processor, by name: `host`, `x86-64`, `x86-64-v3`, `aarch64`,
             `cortex-m4`, `cortex-m7`, `riscv32`, `riscv64`, `wasm32`.
-        weights: `inside` the code, or `separate` in a file `*.weights`, float32.
+        weights: how matrices are stored, `float32`, `bfloat16` or `int8` with a scale
+            for each unit. All is computed in float32.
+        separate: the weights are not in the code but in a file `*.weights`, and are
+            passed to each call.
 
     Returns:
-        The files: the code, its header, and the weights if they are separate.
+        The files that were written, and what fewer bits cost in accuracy.
 
     Raises:
         ExportError: the model has no such form; the message says why.
     """
-    from refrain.export.c_code import write_native
+    from refrain.export.c_code import Form, write_native
     from refrain.network.compose import compose
+    from refrain.network.cut import without_embedding
     from refrain.network.live import network_of
 
-    task, variables = compose(network_of(model))
-    return write_native(task, variables, Path(path), target, weights, model.name)
+    network, embedding = without_embedding(network_of(model))
+    task, variables = compose(network)
+    table = None
+    if embedding is not None:
+        table = np.array(embedding.weights[0], np.float32)
+        if embedding.config.get("mask_zero"):
+            table[0] = np.nan  # 0 fills up the sequences of a batch, and is no word
+    form = Form(target, weights, separate)
+    return write_native(task, variables, Path(path), form, model.name, table)

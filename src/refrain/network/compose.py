@@ -90,9 +90,10 @@ class Step:
         if isinstance(layer, Both) or (
             isinstance(layer, Direction) and layer.against_time
         ):
+            hint = "; see refrain.stream.open_chunks" if isinstance(layer, Both) else ""
             raise ExportError(
                 f"the layer {layer.name} has no form as a step: it reads "
-                "the sequence from its end"
+                f"the sequence from its end{hint}"
             )
         name = self._named(layer.name)
         if isinstance(layer, Direction):
@@ -188,4 +189,5 @@ def task_of(
         sequence=True,
         against_time=False,
         machine=Machine(1, 16, 1),
+        together=() if graph.moving == ("x",) else graph.moving,
     )

@@ -58,6 +58,7 @@ class Task:
             states of all steps where the graph has them as results.
         against_time: the input is read from its last step to its first.
         machine: lanes, registers, samples a thread.
+        together: names of inputs that lie side by side in one buffer, `x`.
     """
 
     graph: Graph
@@ -69,6 +70,7 @@ class Task:
     sequence: bool
     against_time: bool
     machine: Machine
+    together: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,21 @@ def _entering(task: Task) -> tuple[dict[Node, Place], tuple[Buffer, ...]]:
     places: dict[Node, Place] = {}
     buffers: list[Buffer] = []
     states = {f"{s}_prev" for s in task.states}
+    wide = 0
     for name, node in task.graph.leaves.items():
         if name in task.parts or name in states:
             continue
         width = task.sizes[node.shape[0]] if node.shape else 1
+        if name in task.together:
+            places[node] = Place("x", wide, width)
+            wide += width
+            continue
         moves = name in task.graph.moving
         kind = SEQUENCE if moves else SAMPLE
         buffers.append(Buffer(name, kind, width, task.against_time and moves))
         places[node] = Place(name, 0, width)
+    if wide:
+        buffers.append(Buffer("x", SEQUENCE, wide, task.against_time))
     return places, tuple(buffers)
 
 

@@ -14,7 +14,13 @@ import numpy as np
 from llvmlite import binding as llvm
 from llvmlite import ir
 
-from refrain.emit.llvm.standalone import OUTPUT, Memory, Weights, emit_standalone
+from refrain.emit.llvm.standalone import (
+    OUTPUT,
+    TABLE,
+    Memory,
+    Weights,
+    emit_standalone,
+)
 from refrain.emit.llvm.storage import stored
 from refrain.emit.llvm.time_loop import emit_prepare
 from refrain.emit.llvm.vectors import Target
@@ -40,6 +46,8 @@ class Standalone:
         features, outputs: numbers that enter and leave a step.
         memory: what a stream needs.
         weights: in the code, or to be passed.
+        words: what enters is a whole number below this, of 32 bits; None for numbers
+            of the target's dtype.
     """
 
     name: str
@@ -48,14 +56,18 @@ class Standalone:
     outputs: int
     memory: Memory
     weights: Weights
+    words: int | None = None
 
     def run(self, x: np.ndarray, target: Target) -> np.ndarray:
         """Outputs `(timesteps, outputs)` for `(timesteps, features)`, on this machine.
 
+        Where words enter, `x` is `(timesteps,)` whole numbers.
+
         The code is for this machine's `target`, with its weights inside.
         """
         run = _RUN(Library(self.code, target).address(f"{self.name}_run"))
-        x = np.ascontiguousarray(x, target.dtype)
+        kind = target.dtype if self.words is None else "int32"
+        x = np.ascontiguousarray(x, kind)
         y = np.empty((len(x), self.outputs), target.dtype)
         stream = np.zeros(self.memory.size, target.dtype)
         run(stream.ctypes.data, x.ctypes.data, len(x), y.ctypes.data)
@@ -69,6 +81,7 @@ def compile_step(
     target: Target,
     inside: bool = True,
     sessions: int = 1,
+    table: np.ndarray | None = None,
 ) -> Standalone:
     """Compile a step for a processor.
 
@@ -79,6 +92,8 @@ def compile_step(
         target: the processor.
         inside: the weights are part of the code; without them it is kept on disk.
         sessions: sequences that go on together, side by side in all arrays.
+        table: `(words, features)`: a step is given the number of a row. Another number
+            makes everything NaN.
     """
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
@@ -86,20 +101,26 @@ def compile_step(
     program = make_plan(replace(task, machine=machine)).forward
     leaves = task.graph.leaves
     parts = {leaves[n]: p for n, p in task.parts.items() if n in leaves}
-    weights = Weights.of(_constants(program, parts, target, variables), inside)
+    constants = _constants(program, parts, target, variables)
+    if table is not None:
+        beyond = np.full_like(table[:1], np.nan)
+        constants[TABLE] = np.concatenate([table, beyond])
+    weights = Weights.of(constants, inside)
     module = ir.Module(name)
     module.triple = target.triple
     memory = Memory.of(program, sessions)
-    emit_standalone(module, name, program, parts, target, weights, memory)
+    words = None if table is None else len(table)
+    emit_standalone(module, name, program, parts, target, weights, memory, words)
     widths = {b.name: b.width for b in program.buffers}
     text = str(module)
     return Standalone(
         name,
         compile_object(text, target) if inside else _kept(text, target),
-        widths["x"],
+        widths["x"] if words is None else 1,
         widths[OUTPUT],
         memory,
         weights,
+        words,
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,9 @@ from refrain.graph.parse import parse
 from refrain.graph.show import show
 from refrain.network.archive import network_in
 from refrain.network.compose import compose, task_of
+from refrain.network.cut import without_embedding
 from refrain.network.live import network_of
-from refrain.network.records import Entry, Layer, Network
+from refrain.network.records import Network
 from refrain.plan.passes import Task
 
 FORMAT = "refrain step 1"
@@ -53,12 +55,18 @@ class Stepper:
     @staticmethod
     def of(model: Any) -> Stepper:
         """The step of a live Keras model, or of a `.keras` file."""
-        try:
-            whole = network_in(model) if isinstance(model, Path) else network_of(model)
-            network, first = _without_embedding(whole)
-            task, arrays = compose(network)
-        except ExportError as error:
-            raise StreamError(f"the model cannot run step by step: {error}") from None
+        with told_as_stream_errors():
+            return Stepper.of_network(network_from(model))
+
+    @staticmethod
+    def of_network(whole: Network) -> Stepper:
+        """The step of a network.
+
+        Raises:
+            ExportError: a layer has no form as a step.
+        """
+        network, first = without_embedding(whole)
+        task, arrays = compose(network)
         made = Stepper(task.graph, task.sizes, arrays)
         if first is None:
             return made
@@ -174,21 +182,27 @@ class Stepper:
             _expect(path, _TABLE, self.table, shape)
 
 
+def network_from(model: Any) -> Network:
+    """The network of a live Keras model, or of a `.keras` file.
+
+    Raises:
+        ExportError: it cannot be read.
+    """
+    return network_in(model) if isinstance(model, Path) else network_of(model)
+
+
+@contextmanager
+def told_as_stream_errors() -> Iterator[None]:
+    """What a network cannot be, told to someone who opens a stream."""
+    try:
+        yield
+    except ExportError as error:
+        raise StreamError(f"the model cannot run step by step: {error}") from None
+
+
 def _expect(path: Path, name: str, array: np.ndarray, shape: tuple[int, ...]) -> None:
     if array.dtype != np.float32 or array.shape != shape:
         raise StreamError(
             f"{path}: {name}: expected float32 of shape {shape}, received "
             f"{array.dtype} of shape {array.shape}"
         )
-
-
-def _without_embedding(network: Network) -> tuple[Network, Layer | None]:
-    """The network behind its embedding, and the embedding."""
-    if not network.calls or len(network.entries) != 1:
-        return network, None
-    (entry,), first = network.entries, network.calls[0]
-    layer = first.layer
-    if not (isinstance(layer, Layer) and layer.kind == "Embedding"):
-        return network, None
-    behind = Entry(layer.name, (*entry.shape, layer.weights[0].shape[1]))
-    return replace(network, entries=(behind,), calls=network.calls[1:]), layer

@@ -7,7 +7,6 @@ nothing is allocated, compiled or locked.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,13 +22,14 @@ from refrain.errors import StreamError
 from refrain.runtime.compile import Library
 from refrain.runtime.memory import empty
 from refrain.runtime.standalone import Standalone, compile_step
+from refrain.stream.fold import folded
+from refrain.stream.seal import sealed, unsealed
 from refrain.stream.stepper import Stepper
 
 _POINTER = ctypes.c_void_p
 _STEP = ctypes.CFUNCTYPE(None, *[_POINTER] * 4)
 _RUN = ctypes.CFUNCTYPE(None, *[_POINTER] * 3, ctypes.c_size_t, _POINTER)
 _NAME = "stream"
-_HEAD = b"refrain state 1\n"
 
 
 class Engine:
@@ -48,16 +48,18 @@ class Engine:
         if sessions is not None and (type(sessions) is not int or sessions < 1):
             raise StreamError(f"sessions: expected 1 or more, received {sessions!r}")
         target = replace(Target.host("float32"), weights=weights)
+        run = folded(stepper)
         made = compile_step(
             _NAME,
-            stepper.task,
-            stepper.arrays,
+            run.task,
+            run.arrays,
             target,
             inside=False,
             sessions=sessions or 1,
         )
         library = Library(made.code, target)
         self.stepper = stepper
+        self.table = run.table
         self.sessions = sessions
         self.target = target
         self.made: Standalone = made
@@ -68,7 +70,7 @@ class Engine:
 
     @cached_property
     def digest(self) -> bytes:
-        """What states of this network bear."""
+        """Of the network with its weights; its states bear it."""
         return self.stepper.digest(self.target.weights)
 
 
@@ -88,8 +90,8 @@ class Stream:
 
     def __init__(self, engine: Engine):
         self._engine = engine
-        words = engine.stepper.table is not None
-        self.features = None if words else engine.made.features
+        table = engine.table
+        self.features = engine.made.features if table is None else None
         self.outputs = engine.made.outputs
         self.sessions = engine.sessions
         self._lead = () if engine.sessions is None else (engine.sessions,)
@@ -98,8 +100,15 @@ class Stream:
         self._x = _zeros(*self._shape)
         self._y = _zeros(*self._lead, self.outputs)
         self._names: tuple[Any, ...] = ()
+        first = int(engine.stepper.padding)
+        self._known = range(0) if table is None else range(first, len(table))
         arrays = (self._memory, engine.weights, self._x, self._y)
         self._go = partial(engine.step, *(_POINTER(a.ctypes.data) for a in arrays))
+
+    @property
+    def digest(self) -> bytes:
+        """Differs from that of every other network, and of other weights."""
+        return self._engine.digest
 
     def step(self, frame: Any) -> np.ndarray:
         """Go one step on.
@@ -159,7 +168,8 @@ class Stream:
             x = np.ascontiguousarray(sequence, np.float32)
         steps = x.shape[-2] if x.ndim > 1 else 0
         if x.shape != (*self._lead, steps, self._shape[-1]):
-            expected = ", ".join(map(str, (*self._lead, "timesteps", self._shape[-1])))
+            axes = (*self._lead, "timesteps", *filter(None, [self.features]))
+            expected = ", ".join(map(str, axes))
             raise StreamError(
                 f"expected a sequence of shape ({expected}), received "
                 f"{np.shape(sequence)}"
@@ -197,8 +207,7 @@ class Stream:
     def state(self) -> bytes:
         """The states, to be restored exactly in this or another process."""
         kept = self._memory[: self._engine.made.memory.state].tobytes()
-        body = self._engine.digest + kept
-        return _HEAD + body + hashlib.sha256(body).digest()
+        return sealed(self._engine.digest + kept)
 
     def restore(self, state: bytes) -> None:
         """Go on from states that `state` returned.
@@ -207,13 +216,10 @@ class Stream:
             StreamError: they are damaged, or those of another network, or of another
                 number of sessions.
         """
-        engine, check = self._engine, hashlib.sha256().digest_size
-        body, sum_ = state[len(_HEAD) : -check], state[-check:]
-        if state[: len(_HEAD)] != _HEAD or hashlib.sha256(body).digest() != sum_:
-            raise StreamError("expected what Stream.state returned; this is damaged")
-        if body[:check] != engine.digest:
+        engine, body = self._engine, unsealed(state)
+        if not body.startswith(engine.digest):
             raise StreamError("the state belongs to another network or other weights")
-        kept = np.frombuffer(body[check:], np.float32)
+        kept = np.frombuffer(body[len(engine.digest) :], np.float32)
         if kept.size != engine.made.memory.state:
             raise StreamError("the state is one of another number of sessions")
         self._memory[: kept.size] = kept
@@ -225,6 +231,9 @@ class Stream:
 
     def _checked(self, frame: Any) -> np.ndarray:
         if self.features is None:
+            if type(frame) is int and self.sessions is None and frame in self._known:
+                table: Any = self._engine.table
+                return table[frame]  # without making an array of it
             found = self._words(frame)
         else:
             try:
@@ -234,15 +243,16 @@ class Stream:
                     f"expected {self.features} numbers, received {frame!r}"
                 ) from None
         if found.shape != self._shape:
-            raise StreamError(
-                f"expected a frame of shape {self._shape}, received {found.shape}"
-            )
+            expected, shape = self._shape, found.shape
+            if self.features is None:
+                expected, shape = expected[:-1], shape[:-1]
+            raise StreamError(f"expected a frame of shape {expected}, received {shape}")
         return found
 
     def _words(self, numbers: Any) -> np.ndarray:
         """The rows of the embedding's table for numbers in any shape."""
-        table: Any = self._engine.stepper.table
-        first = int(self._engine.stepper.padding)
+        table: Any = self._engine.table
+        first = self._known.start
         found = np.asarray(numbers)
         whole = found.dtype.kind in "iu"
         if not whole or ((found < first) | (found >= len(table))).any():

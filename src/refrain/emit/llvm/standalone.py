@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from llvmlite import ir
 
-from refrain.emit.llvm.code import I64, PTR, VOID, Code
+from refrain.emit.llvm.code import I32, I64, PTR, VOID, Code
 from refrain.emit.llvm.time_loop import emit_run
 from refrain.emit.llvm.vectors import Target
 from refrain.graph.node import Node
@@ -21,6 +21,7 @@ from refrain.plan.program import SHARED, Buffer, Part, Program
 
 FIRST, LAST = "first_", "last_"
 INPUT, OUTPUT = "x", "y"
+TABLE = "table"  # of the vectors of words
 _ALIGNED = 64  # bytes: a cache line, and no vector is longer
 
 
@@ -103,6 +104,7 @@ def emit_standalone(
     target: Target,
     weights: Weights,
     memory: Memory,
+    words: int | None = None,
 ) -> None:
     """Add `<name>_init`, `_reset`, `_step` and `_run` to a module.
 
@@ -114,6 +116,8 @@ def emit_standalone(
         target: the processor.
         weights: the numbers of each shared buffer that a step reads.
         memory: what a stream needs.
+        words: frames are whole numbers below this, each a row of the table among the
+            weights; any other number takes the row behind the last one.
     """
     run = emit_run(module, f"{name}_program", program, parts, target)
     run.linkage = "internal"
@@ -122,7 +126,7 @@ def emit_standalone(
     _emit_zeros(module, f"{name}_reset", memory.state, target)
     for steps in ("step", "run"):
         code = _open(module, f"{name}_{steps}", steps == "run", inside, target)
-        _emit_steps(code, run, memory, program, weights, inside)
+        _Steps(code, run, memory, program, weights, inside, words).emit()
     for function in (run, *(f for f in module.functions if f.name.startswith(name))):
         # Or the optimiser makes calls of memcpy and memset of loops that copy and
         # clear, which a chip may not have. llvmlite does not list this attribute.
@@ -157,29 +161,62 @@ def _open(
     return Code(ir.Function(module, kind, name), target)
 
 
-def _emit_steps(
-    code: Code,
-    run: ir.Function,
-    memory: Memory,
-    program: Program,
-    weights: Weights,
-    inside: ir.Value | None,
-) -> None:
-    stream, *arguments, y = code.function.args
-    array = arguments.pop(0) if inside is None else code.b.bitcast(inside, PTR)
-    x, *counts = arguments
-    steps = code.int(1)
-    for count in counts:
-        steps = count if count.type == I64 else code.b.zext(count, I64)
-    pointers = code.b.bitcast(code.b.alloca(PTR, len(program.buffers)), PTR)
-    for index, buffer in enumerate(program.buffers):
-        name = buffer.name
-        address = {INPUT: x, OUTPUT: y}.get(name, ir.Constant(PTR, None))
-        for base, offsets in ((stream, memory.offsets), (array, weights.offsets)):
-            if name in offsets:
-                address = code.b.bitcast(code.at(base, offsets[name]), PTR)
-        slot = code.b.gep(pointers, [code.int(index)], source_etype=PTR)
-        code.b.store(address, slot)
-    sessions = code.int(memory.sessions)
-    code.b.call(run, [pointers, sessions, steps, code.int(0), sessions])
-    code.b.ret_void()
+class _Steps:
+    """Writes `_step` or `_run`: calls of the program on the parts of its arguments."""
+
+    def __init__(
+        self,
+        code: Code,
+        run: ir.Function,
+        memory: Memory,
+        program: Program,
+        weights: Weights,
+        inside: ir.Value | None,
+        words: int | None,
+    ):
+        self.code, self.run, self.program, self.words = code, run, program, words
+        self.memory, self.weights = memory, weights
+        self.stream, *arguments, self.y = code.function.args
+        inside = inside and code.b.bitcast(inside, PTR)
+        self.array = inside or arguments.pop(0)
+        self.x, *self.counts = arguments
+        self.widths = {b.name: b.width for b in program.buffers}
+        pointers = code.b.alloca(PTR, len(program.buffers))
+        self.pointers = code.b.bitcast(pointers, PTR)
+
+    def emit(self) -> None:
+        code, steps = self.code, self.code.int(1)
+        for count in self.counts:
+            steps = count if count.type == I64 else code.b.zext(count, I64)
+        if self.words is None:
+            self._call(self.x, self.y, steps)
+        else:
+            with code.loop(0, steps) as step:
+                y = code.at(self.y, code.mul(step, self.widths[OUTPUT]))
+                self._call(self._row(step, self.words), y, code.int(1))
+        code.b.ret_void()
+
+    def _row(self, step: ir.Value, words: int) -> ir.Value:
+        """The address of a word's vector."""
+        code = self.code
+        address = code.b.gep(self.x, [step], source_etype=I32)
+        number = code.b.load(address, typ=I32, align=4)
+        last = ir.Constant(I32, words)
+        there = code.b.icmp_unsigned("<", number, last)  # one below zero is large
+        row = code.b.zext(code.b.select(there, number, last), I64)
+        first = code.at(self.array, self.weights.offsets[TABLE])
+        return code.at(first, code.mul(row, self.widths[INPUT]))
+
+    def _call(self, x: ir.Value, y: ir.Value, steps: ir.Value) -> None:
+        code, memory, weights = self.code, self.memory, self.weights
+        for index, buffer in enumerate(self.program.buffers):
+            name = buffer.name
+            address = {INPUT: x, OUTPUT: y}.get(name, ir.Constant(PTR, None))
+            bases = (self.stream, memory.offsets), (self.array, weights.offsets)
+            for base, offsets in bases:
+                if name in offsets:
+                    address = code.b.bitcast(code.at(base, offsets[name]), PTR)
+            slot = code.b.gep(self.pointers, [code.int(index)], source_etype=PTR)
+            code.b.store(address, slot)
+        sessions = code.int(memory.sessions)
+        code.b.call(self.run, [self.pointers, sessions, steps, code.int(0), sessions])
