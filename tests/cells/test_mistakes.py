@@ -164,6 +164,11 @@ def a_name_misspelt(x, h_prev, W):
     return tanhh(x @ W) + h_prev  # wrong  # noqa: F821
 
 
+@mistake("h_prew is not known", "write h_prev")
+def a_state_misspelt(x, h_prev, W):
+    return tanh(x @ W) + h_prew - h_prev  # wrong  # noqa: F821
+
+
 @mistake("fancy is not known", "import it from refrain.functions")
 def a_name_unheard_of(x, h_prev, W):
     return fancy(x @ W) + h_prev  # wrong  # noqa: F821

@@ -33,6 +33,13 @@ def kinked(x, h_prev, W):
     return relu(h_prev) * sigmoid(x @ W)
 
 
+@cell(state="h", gates=("f", "n"))
+def half(x, h_prev, W, U, b):
+    """Declares gates for weights that it does not use."""
+    f = sigmoid(x @ W.f + h_prev @ U.f + b.f)
+    return f * h_prev + (1 - f) * (x @ W.n)
+
+
 SOUND = ("lstm", "lstm_projection", "slstm", "lru", "layer_norm_gru", "jordan_rnn")
 
 
@@ -57,6 +64,7 @@ def test_figures_of_a_cell_that_one_can_compute():
     [
         (doubling, "grows 1.50-fold a step (spectral radius 1.50)"),
         (doubling, "a state reaches"),
+        (half, "in no equation: U.n, b.n"),
         (rooted, "no number (NaN)"),
         (kinked, "no derivative where a fresh network runs"),
     ],

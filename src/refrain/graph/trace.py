@@ -145,12 +145,15 @@ def _last_line(equations: Callable) -> Origin:
 
 
 def _unknown_name(name: str, error: NameError, equations: Callable) -> str:
-    near = difflib.get_close_matches(error.name or "", _functions, n=1)
-    hint = (
-        f"did you mean {near[0]}? Import it: from refrain.functions import {near[0]}"
-        if near
-        else "import it from refrain.functions, or declare it as a weight of the cell"
-    )
+    own = equations.__code__.co_varnames
+    hint = "import it from refrain.functions, or declare it as a weight of the cell"
+    match difflib.get_close_matches(error.name or "", [*own, *_functions], n=1):
+        case [near] if near in own:
+            hint = f"write {near}"
+        case [near]:
+            hint = (
+                f"did you mean {near}? Import it: from refrain.functions import {near}"
+            )
     line = _failing_line(equations)
     return f"{name}: {error.name} is not known.\n{line}\n  Hint: {hint}."
 

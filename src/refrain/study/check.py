@@ -25,6 +25,7 @@ from refrain.cells import Cell, SizedCell
 from refrain.cells.cost import number, parameters, products
 from refrain.derive.through_time import gradient_through_time
 from refrain.graph.evaluate import Arrays, run
+from refrain.graph.graph import Graph
 from refrain.graph.linear import linear_levels
 from refrain.runtime.driver import Request, kernel_for
 from refrain.runtime.report import rehearsals
@@ -99,8 +100,14 @@ def check_cell(cell: Cell, features: int, units: int, seed: int = 0) -> Checked:
         bool(linear_levels(graph, list(cell.states))),
         **found,
         step_us=_step_us(trial.sized, features),
-        faults=_faults(**found),
+        faults=(*_unused(graph), *_faults(**found)),
     )
+
+
+def _unused(graph: Graph) -> tuple[str, ...]:
+    used = set(graph.nodes())
+    names = [name for name, leaf in graph.leaves.items() if leaf not in used]
+    return (f"in no equation: {', '.join(names)}",) if names else ()
 
 
 def _faults(
