@@ -60,8 +60,8 @@ def test_the_table_says_who_solved_it_from_how_many_seeds(found):
 def test_a_network_reaches_as_far_as_all_its_seeds_solve_every_length(found):
     assert [reach(found, key) for key, _ in NAMES] == [40, 10, 0]
     assert who_learns(found) == (
-        "GRU: solved up to length 40. simple RNN: solved up to length 10. "
-        "own: not solved at length 10."
+        "GRU: solved up to length 40. Simple RNN: solved up to length 10. "
+        "Own: not solved at length 10."
     )
 
 

@@ -35,6 +35,8 @@ def test_the_best_is_named_with_its_spread_and_beside_the_baseline():
         "A does best: MASE 0.500 ± 0.100 over 3 seeds. "
         "That is 50 % less: naive has 1.000."
     )
+    solved = found(entry("a", "A", [0.001]))
+    assert "over 99 % less: naive has 1.000." in told(solved)
     other = found(entry("a", "A", [1.4, 1.5, 1.6]), entry("b", "B", [0.9, 0.9, 0.9]))
     assert told(other).startswith("B does best: MASE 0.900")
 

@@ -183,12 +183,12 @@ def draw_lengths(axes: Axes, comparison: Comparison, colours: Colours) -> None:
         axes.fill_between(lengths, low, high, color=colour, alpha=0.16, linewidth=0)
     limits = [each.facts["solved_below"] for each in ladder]
     axes.plot(lengths, limits, ":", color=MUTED, label="solved below")
-    style(axes, "Who still learns at which length", "length", metric)
+    style(axes, f"{metric}, by length", "length", metric)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     axes.set_xticks(lengths, list(map(str, lengths)))
     axes.minorticks_off()
-    legend(axes, loc="center left", bbox_to_anchor=(1, 0.5))
+    legend(axes, loc="best")
 
 
 def draw_scores(axes: Axes, comparison: Comparison, colours: Colours) -> None:

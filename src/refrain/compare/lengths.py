@@ -6,7 +6,7 @@ import math
 
 from refrain.compare.record import Comparison, Entry
 from refrain.compare.table import Figures, figure, score
-from refrain.compare.verdict import listed
+from refrain.compare.verdict import listed, sentence
 from refrain.errors import DataError
 
 SOLVED = "✓"
@@ -109,7 +109,7 @@ def who_learns(comparison: Comparison) -> str:
         by_reach.setdefault(reach(comparison, entry.key), []).append(entry.name)
     shortest = length(at_each_length(comparison)[0])
     return " ".join(
-        f"{listed(by_reach[far])}: "
+        f"{sentence(listed(by_reach[far]))}: "
         + (
             f"solved up to length {far}."
             if far

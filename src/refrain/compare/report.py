@@ -79,7 +79,8 @@ def report(comparison: Comparison, candidates: Sequence[Candidate]) -> Page:
     sections.append(Section("The cells", _cells(candidates)))
     sections.append(Section("How it was measured", _how(comparison)))
     names = listed([entry.name for entry in comparison.networks])
-    lead = f"{names}, trained and measured. {'; '.join(comparison.about)}."
+    about = sentence("; ".join(comparison.about))
+    lead = f"{names}, trained and measured. {about}."
     return Page(comparison.title, sentence(lead), sections)
 
 

@@ -103,7 +103,9 @@ def _beside_baseline(comparison: Comparison, best: Entry) -> str:
         return f"No network beats what needs no training: {value}."
     if metric.more or not theirs > 0:
         return f"Without training, {value}."
-    return f"That is {100 * (1 - mine / theirs):.0f} % less: {value}."
+    less = 100 * (1 - mine / theirs)
+    share = "over 99" if less > 99.5 else f"{less:.0f}"
+    return f"That is {share} % less: {value}."
 
 
 def listed(names: Sequence[str]) -> str:
