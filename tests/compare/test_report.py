@@ -92,8 +92,11 @@ def test_confusions_stand_in_for_forecasts():
 @pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
 @pytest.mark.slow
 def test_a_browser_shows_the_report_without_complaint(tmp_path):
+    """All sections: also the curve by length that a probe has."""
+    facts = {"solved_below": 0.6, "seeds": [0]}
+    short, long = (replace(forecasts(), facts=facts | {"length": n}) for n in (10, 20))
     file = tmp_path / "report.html"
-    write_report(forecasts(), CANDIDATES, file)
+    write_report(replace(long, shorter=(short,)), CANDIDATES, file)
     command = [
         *("chromium", "--headless", "--no-sandbox", "--disable-gpu"),
         *("--enable-logging=stderr", "--v=0", "--dump-dom"),
@@ -102,5 +105,5 @@ def test_a_browser_shows_the_report_without_complaint(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "CONSOLE" not in done.stderr
     drawn = re.findall(r'role="img" aria-label="[^"]*"[^>]*>\s*<svg', done.stdout)
-    assert len(drawn) == 12
+    assert len(drawn) == 13
     assert done.stdout.count("<image") == 5 + 3  # heat maps and their scales

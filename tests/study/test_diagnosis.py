@@ -25,7 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
 
 LAYERS = {
     "ours": lambda **o: layers.GRU(4, **o),
-    "Keras's own": lambda **o: keras.layers.LSTM(3, **o),
+    "Keras's LSTM": lambda **o: keras.layers.LSTM(3, **o),
+    "Keras's GRU": lambda **o: keras.layers.GRU(4, reset_after=False, **o),
+    "Keras's SimpleRNN": lambda **o: keras.layers.SimpleRNN(4, **o),
     "against time": lambda **o: layers.LSTM(3, go_backwards=True, **o),
     "zeros for skipped": lambda **o: layers.SimpleRNN(
         3, zero_output_for_mask=True, **o

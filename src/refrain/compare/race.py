@@ -118,7 +118,7 @@ class Race:
         return self._found
 
     def _drain(self, waiting: queue.SimpleQueue, lane: _Lane) -> None:
-        while True:
+        while not lane.stopped:
             try:
                 key, seed = waiting.get_nowait()
             except queue.Empty:
@@ -212,16 +212,16 @@ class _Lane:
     def __init__(self, recipe: Recipe, jobs: int, number: int):
         self._settings = (recipe, jobs, number)
         self._worker: Worker | None = None
-        self._stopped = False
+        self.stopped = False
 
     def ask(self, task: dict[str, Any], report: Callable) -> dict[str, Any]:
-        if self._stopped:
+        if self.stopped:
             return STOPPED
         try:
             self._worker = self._worker or Worker(*self._settings)
             return self._worker.ask(task, report)
         except WorkerError as death:
-            if self._stopped:
+            if self.stopped:
                 return STOPPED
             if self._worker:
                 self._worker.close()
@@ -229,7 +229,7 @@ class _Lane:
             return {"fault": str(death)}
 
     def stop(self) -> None:
-        self._stopped = True
+        self.stopped = True
         if self._worker:
             self._worker.close()
 
