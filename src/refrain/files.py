@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -80,15 +81,25 @@ def write_arrays(path: Path, about: Any, arrays: Mapping[str, np.ndarray]) -> No
         about: anything that JSON holds.
         arrays: by name.
     """
+    write_bytes(path, pack_arrays(about, arrays))
+
+
+def pack_arrays(about: Any, arrays: Mapping[str, np.ndarray]) -> bytes:
+    """What `write_arrays` writes, as bytes."""
     text = json.dumps(about, indent=1, ensure_ascii=False)
+    packed = io.BytesIO()
+    np.savez(packed, allow_pickle=False, **arrays)
+    with zipfile.ZipFile(packed, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(_ABOUT, text)
+    return packed.getvalue()
 
-    def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        with zipfile.ZipFile(temporary, "a", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(_ABOUT, text)
 
-    write_file(path, write)
+def holds_arrays(path: Path) -> bool:
+    """Whether a file looks like one that `write_arrays` wrote."""
+    if not (path.is_file() and zipfile.is_zipfile(path)):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return _ABOUT in archive.namelist()
 
 
 def read_arrays(path: Path, largest: int) -> tuple[Any, dict[str, np.ndarray]]:
@@ -102,22 +113,36 @@ def read_arrays(path: Path, largest: int) -> tuple[Any, dict[str, np.ndarray]]:
         RefrainError: the file is missing, too large, something else or damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file:
+            return _unpack(file, largest, str(path))
+    except OSError as fault:
+        raise RefrainError(f"cannot read {path}: {fault.strerror or fault}") from None
+
+
+def unpack_arrays(packed: bytes, largest: int) -> tuple[Any, dict[str, np.ndarray]]:
+    """What `pack_arrays` packed; see `read_arrays`."""
+    return _unpack(io.BytesIO(packed), largest, "the bytes")
+
+
+def _unpack(
+    file: BinaryIO, largest: int, name: str
+) -> tuple[Any, dict[str, np.ndarray]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
             size = sum(member.file_size for member in archive.infolist())
             if size > largest:
                 raise RefrainError(
-                    f"{path}: {size:,} bytes; expected {largest:,} at most"
+                    f"{name}: {size:,} bytes; expected {largest:,} at most"
                 )
             about = json.loads(archive.read(_ABOUT))
-        with np.load(path, allow_pickle=False) as file:
-            names = (name for name in file.files if name != _ABOUT)
-            return about, {name: np.asarray(file[name]) for name in names}
-    except OSError as fault:
-        raise RefrainError(f"cannot read {path}: {fault.strerror or fault}") from None
-    except RefrainError:
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as kept:
+            names = (each for each in kept.files if each != _ABOUT)
+            return about, {each: np.asarray(kept[each]) for each in names}
+    except (OSError, RefrainError):
         raise
-    except Exception:  # of any type: whatever lies in the file
-        raise RefrainError(f"{path}: not such a file, or a damaged one") from None
+    except Exception:  # of any type: whatever lies in it
+        raise RefrainError(f"{name}: not such a file, or a damaged one") from None
 
 
 def _umask() -> int:

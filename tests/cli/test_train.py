@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from refrain.tasks import SentimentClassifier
 from refrain.tasks.text.options import TextJob
 from tests.tasks.text.reviews import reviews, write_reviews
 
@@ -87,6 +88,24 @@ def test_evaluate_counts_what_predict_says(model, folder, refrain):
     ]
     assert figures["accuracy"] == pytest.approx(sum(right) / 30)
     assert "accuracy" in refrain("evaluate", model, folder / "more.csv").out
+
+
+def test_a_stream_labels_the_words_so_far(refrain, monkeypatch, tmp_path):
+    options = {"cell": "gru", "pooling": "last", "units": 4, "epochs": 2}
+    made = SentimentClassifier(**options, min_count=1).fit(*reviews(60))
+    path, state = tmp_path / "last.refrain", tmp_path / "state"
+    made.save(path)
+    monkeypatch.setattr("sys.stdin", io.StringIO("a fine\nfilm\n\ndull\n"))
+    ended = refrain("stream", path, "--state", state, "--stats")
+    assert ended.code == 0, ended.err
+    monkeypatch.setattr("sys.stdin", io.StringIO("story\n"))
+    told = ended.out + refrain("stream", path, "--state", state).out
+    texts = ["a fine", "a fine film", "dull", "dull story"]
+    for line, row in zip(told.splitlines(), made.predict_proba(texts), strict=True):
+        found = json.loads(line)
+        assert found["label"] == made.classes_[row.argmax()]
+        assert found["probability"] == pytest.approx(row.max(), abs=2e-4)
+    assert "3 steps, p50" in ended.err
 
 
 BAD = {

@@ -9,7 +9,10 @@ import pytest
 from refrain.tasks import Forecaster
 from tests.tasks.forecast.tables import long_table
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation"),
+    pytest.mark.filterwarnings("ignore:the 90 % interval needs"),
+]
 
 CONFIG = """
 horizon = 4
@@ -45,6 +48,9 @@ def test_training_tells_the_backtest_and_leaves_two_files(model):
     told = (model.parent / "told.txt").read_text()
     for name in ("gru", "naive", "seasonal naive", "drift", "3 series, 4 steps"):
         assert name in told
+    too_few = "the 90 % interval needs a validation part of 19 horizons, found 9"
+    assert too_few in told
+    assert too_few in model.with_suffix(".html").read_text()
     assert "ETS" not in told
     assert not model.with_name("model.refrain.training").exists()
     html = model.with_suffix(".html").read_text()
@@ -62,6 +68,45 @@ def test_predictions_go_on_from_the_end(model, folder, refrain, monkeypatch):
     assert refrain("predict", model, folder / "sales.csv").out == ended.out
     monkeypatch.setattr("sys.stdin", io.StringIO((folder / "sales.csv").read_text()))
     assert refrain("predict", model, "-").out == ended.out
+
+
+def test_a_stream_forecasts_anew_after_each_value(
+    model, folder, refrain, monkeypatch, tmp_path
+):
+    table = pd.read_csv(folder / "sales.csv")
+    own = table[table.unique_id == "shop 1"]
+    days = pd.date_range("2024-03-31", periods=3).astype(str)
+    values = [20.5, None, 21.25]
+    later = pd.DataFrame({"unique_id": "shop 1", "ds": days, "y": values})
+    state = tmp_path / "state"
+    stream = ("stream", model, "--series", "shop 1", "--state", state)
+    monkeypatch.setattr("sys.stdin", io.StringIO("20.5\n\nnan\n"))
+    first = refrain(*stream).out.splitlines()
+    assert len(first) == 2
+    assert json.loads(first[0])["ds"] == json.loads(first[1])["ds"] == "2024-04-01"
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"y": 21.25}\n'))
+    found = json.loads(refrain(*stream).out)
+    pd.concat([own, later]).to_csv(tmp_path / "newer.csv", index=False)
+    expected = pd.read_csv(
+        io.StringIO(refrain("predict", model, tmp_path / "newer.csv").out)
+    )
+    assert found["ds"] == expected.ds[0] == "2024-04-03"
+    for name in ("forecast", "q0.05", "q0.95"):
+        assert found[name] == pytest.approx(expected[name].tolist(), rel=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("high", "line 1: the value: expected a number, received 'high'"),
+        ('{"z": 3}', 'line 1: expected a number, or an object such as {"y": 20.5}'),
+        ('{"y": 3', "line 1: expected a number, or an object"),
+        ('{"y": 3, "z": 4}', "expected the covariates none, received z"),
+    ],
+)
+def test_a_value_that_is_none_is_one_line(model, line, message, refused, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{line}\n"))
+    assert message in refused("stream", model, "--series", "shop 0")
 
 
 def test_evaluate_tells_the_network_and_the_baselines(model, folder, refrain):

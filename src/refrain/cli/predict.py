@@ -40,7 +40,7 @@ def predict(
     from refrain.tasks.job import registry
 
     source = None if file is None or str(file) == "-" else file
-    for line in registry.load(model).predict_lines(source, _standard_input()):
+    for line in registry.load(model).predict_lines(source, standard_input()):
         print(line, flush=True)
 
 
@@ -68,7 +68,8 @@ def evaluate(
         print(f"{name.replace('_', ' '):<12}{value:>9.4f}")
 
 
-def _standard_input() -> Iterator[str]:
+def standard_input() -> Iterator[str]:
+    """The lines of standard input."""
     try:
         yield from sys.stdin
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""`refrain stream`: frames in, answers out, one line each, as they come."""
+"""`refrain stream`: lines in, answers out, one line each, as they come."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
-from refrain.errors import DataError
-from refrain.files import write_bytes
+from refrain.cli.predict import standard_input
+from refrain.errors import DataError, OptionError
+from refrain.files import holds_arrays, write_bytes
+
+if TYPE_CHECKING:
+    from refrain.stream import Chunks, Stream
+    from refrain.tasks.job.registry import JobStream
 
 
 def stream(
@@ -21,7 +26,8 @@ def stream(
         Path,
         typer.Argument(
             metavar="MODEL",
-            help="A .keras file, or a file that Stream.save wrote.",
+            help="A .keras file, a file that Stream.save wrote, or one that `refrain "
+            "train` wrote.",
             show_default=False,
         ),
     ],
@@ -58,6 +64,12 @@ def stream(
             help="With --chunk: once N frames behind them have come.",
         ),
     ] = 0,
+    series: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Of a forecaster that was trained on several series."
+        ),
+    ] = None,
     stats: Annotated[
         bool,
         typer.Option("--stats", help="Tell at the end how long steps took."),
@@ -77,25 +89,28 @@ def stream(
     A frame is a line: numbers with commas, or JSON, a list or one number. Its answer
     is a line of the same form, written at once. With --chunk answers come in chunks,
     and the last ones when the frames end; with --state they wait for the next run.
-    """
-    import refrain.stream
 
-    if chunk is None:
-        opened = refrain.stream.load(model)
-    else:
-        opened = refrain.stream.open_chunks(model, chunk, lookahead)
+    A forecaster reads a value a line, or a JSON object {"y": 20.5, ...} with the
+    covariates, and a text classifier a word, or several; both answer in JSON.
+    """
+    opened = _open(model, series, chunk, lookahead)
     if state is not None and state.exists():
         opened.restore(_content(state))
     taken: list[float] = []
-    as_json = False
     try:
-        for frame, as_json in _frames(frames):
+        for number, line in enumerate(_lines(frames), start=1):
+            try:
+                frame = opened.read(line)
+            except DataError as fault:
+                raise DataError(f"line {number}: {fault}") from None
+            if frame is None:
+                continue
             start = time.perf_counter()
-            answers = _answers(opened, frame)
+            answers = opened.answers(frame)
             taken.append(time.perf_counter() - start)
-            _print(answers, as_json)
-        if isinstance(opened, refrain.stream.Chunks) and state is None:
-            _print(opened.flush(), as_json)
+            _print(opened, answers)
+        if state is None:
+            _print(opened, opened.rest())
     finally:
         if state is not None:
             write_bytes(state, opened.state())
@@ -103,16 +118,82 @@ def stream(
             print(_told(taken, period_ms), file=sys.stderr)
 
 
-def _answers(opened: Any, frame: Any) -> Any:
-    """What a frame brings: one answer, or in chunks none or several."""
-    if hasattr(opened, "step"):
-        return [opened.step(frame)]
-    return opened.run([frame])
+def _open(
+    model: Path, series: str | None, chunk: int | None, lookahead: int
+) -> _Network | _Job:
+    if holds_arrays(model):
+        from refrain.tasks.job import registry
+
+        if chunk is not None:
+            raise OptionError(
+                f"--chunk: {model} is a trained job; it takes steps alone"
+            )
+        return _Job(registry.open_stream(model, series))
+    import refrain.stream
+
+    if series is not None:
+        raise OptionError(f"--series: {model} is no forecaster")
+    if chunk is None:
+        return _Network(refrain.stream.load(model))
+    return _Network(refrain.stream.open_chunks(model, chunk, lookahead))
 
 
-def _print(answers: Any, as_json: bool) -> None:
+class _Job:
+    """A trained job, which has its own lines."""
+
+    def __init__(self, opened: JobStream):
+        self.read, self.tell = opened.read, opened.tell
+        self.state, self.restore = opened.state, opened.restore
+        self._step = opened.step
+
+    def answers(self, frame: tuple[Any, ...]) -> list[Any]:
+        """What a frame brings."""
+        return [self._step(*frame)]
+
+    def rest(self) -> list[Any]:
+        """What still comes when frames have ended."""
+        return []
+
+
+class _Network:
+    """A network whose frames and answers are lines of numbers or of JSON."""
+
+    def __init__(self, opened: Stream | Chunks):
+        self.state, self.restore = opened.state, opened.restore
+        self._opened, self._as_json = opened, False
+
+    def answers(self, frame: tuple[Any, ...]) -> Any:
+        """What a frame brings: one answer, or in chunks none or several."""
+        if hasattr(self._opened, "step"):
+            return [self._opened.step(*frame)]
+        return self._opened.run([*frame])
+
+    def rest(self) -> Any:
+        """What still comes when frames have ended: of chunks, the last answers."""
+        return self._opened.flush() if hasattr(self._opened, "flush") else []
+
+    def read(self, line: str) -> tuple[Any] | None:
+        """The frame in a line; None if it is empty."""
+        text = line.strip()
+        if not text:
+            return None
+        self._as_json = text.startswith("[")
+        try:
+            return (json.loads(text) if self._as_json else _fields(text),)
+        except ValueError:
+            raise DataError(
+                f"expected numbers with commas, or a JSON list; received {text[:40]!r}"
+            ) from None
+
+    def tell(self, answer: np.ndarray) -> str:
+        """An answer in the form of the last frame."""
+        values = [float(f"{value:.7g}") for value in answer.tolist()]
+        return json.dumps(values) if self._as_json else ",".join(map(repr, values))
+
+
+def _print(opened: _Network | _Job, answers: Any) -> None:
     for answer in answers:
-        print(_line(answer, as_json), flush=True)
+        print(opened.tell(answer), flush=True)
 
 
 def _content(file: Path) -> bytes:
@@ -122,25 +203,9 @@ def _content(file: Path) -> bytes:
         raise DataError(f"cannot read {file}: {fault.strerror}") from None
 
 
-def _frames(file: Path | None) -> Iterator[tuple[Any, bool]]:
-    """Frames, and whether each came as JSON."""
-    for number, line in enumerate(_lines(file), start=1):
-        text = line.strip()
-        if not text:
-            continue
-        as_json = text.startswith("[")
-        try:
-            yield (json.loads(text) if as_json else _fields(text)), as_json
-        except ValueError:
-            raise DataError(
-                f"line {number}: expected numbers with commas, or a JSON list; "
-                f"received {text[:40]!r}"
-            ) from None
-
-
 def _lines(file: Path | None) -> Iterator[str]:
     if file is None:
-        yield from sys.stdin
+        yield from standard_input()
         return
     try:
         with file.open(encoding="utf-8") as lines:
@@ -156,11 +221,6 @@ def _fields(text: str) -> Any:
     if text.isdecimal():
         return int(text)
     return [float(field) for field in text.split(",")]
-
-
-def _line(answer: np.ndarray, as_json: bool) -> str:
-    values = [float(f"{value:.7g}") for value in answer.tolist()]
-    return json.dumps(values) if as_json else ",".join(map(repr, values))
 
 
 def _told(taken: list[float], period_ms: float | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refrain.cli.options import with_options
-from refrain.errors import OptionError
+from refrain.cli.training import tensorboard_callbacks, training_folder
 from refrain.tasks.forecast.options import ForecastOptions
 
 if TYPE_CHECKING:
@@ -59,6 +58,10 @@ def forecast(
             "--anew", help="Begin again, and do not go on from a training cut off."
         ),
     ] = False,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write losses for TensorBoard there."),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the figures alone.")
     ] = False,
@@ -71,40 +74,32 @@ def forecast(
     where it stood when the same command is given again.
     """
     # Mistakes are told before Keras is imported, which takes seconds.
-    from refrain.files import make_folder
     from refrain.tasks.forecast.panel import read_panel
     from refrain.tasks.job.options import make, read_config, values
 
     job = make(ForecastOptions, read_config(config) if config else {}, options)
     job.levels()
     read_panel(file, job.columns())
-    if output.is_dir():
-        raise OptionError(f"--output: {output} is a folder; expected a file's name")
-    make_folder(output.parent)
-    kept = output.with_name(f"{output.name}.training")
-    if kept.exists() and anew:
-        shutil.rmtree(kept)
-    if kept.exists() and not quiet:
-        print(f"Going on from {kept} (--anew begins again)", file=sys.stderr)
+    with training_folder(output, anew, quiet) as kept:
+        from refrain.cli.progress import TrainingDisplay
+        from refrain.report.page import write_page
+        from refrain.tasks.forecast.forecaster import Forecaster
+        from refrain.tasks.forecast.report import report_page
 
-    from refrain.cli.progress import TrainingDisplay
-    from refrain.report.page import write_page
-    from refrain.tasks.forecast.forecaster import Forecaster
-    from refrain.tasks.forecast.report import report_page
-
-    made = Forecaster(**values(job))
-    try:
+        made = Forecaster(**values(job))
+        callbacks = tensorboard_callbacks(tensorboard)
         with TrainingDisplay(quiet) as display, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # told below, as notes
-            made.fit(file, report=display.report, checkpoints=kept, trials=tune)
-    except BaseException:
-        if not any(path.is_file() for path in kept.rglob("*")):
-            shutil.rmtree(kept, ignore_errors=True)  # nothing to go on from
-        raise
-    command = shlex.join(["refrain", *sys.argv[1:]])
-    write_page(report_page(made, str(file), command), output.with_suffix(".html"))
-    made.save(output)
-    shutil.rmtree(kept)
+            made.fit(
+                file,
+                report=display.report,
+                callbacks=callbacks,
+                checkpoints=kept,
+                trials=tune,
+            )
+        command = shlex.join(["refrain", *sys.argv[1:]])
+        write_page(report_page(made, str(file), command), output.with_suffix(".html"))
+        made.save(output)
     _tell(made, output, quiet)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refrain.cli.options import with_options
-from refrain.errors import OptionError
+from refrain.cli.training import tensorboard_callbacks, training_folder
 from refrain.tasks.text.options import TextJob
 
 if TYPE_CHECKING:
@@ -75,52 +74,22 @@ def sentiment(
     is given again.
     """
     # Mistakes are told before Keras is imported, which takes seconds.
-    from refrain.files import make_folder
     from refrain.tasks.job.options import make, read_config
     from refrain.tasks.text.reading import read_texts
 
     job = make(TextJob, read_config(config) if config else {}, options)
     found = read_texts(file, job.text, job.label)
-    if output.is_dir():
-        raise OptionError(f"--output: {output} is a folder; expected a file's name")
-    make_folder(output.parent)
-    kept = output.with_name(f"{output.name}.training")
-    if kept.exists() and anew:
-        shutil.rmtree(kept)
-    if kept.exists() and not quiet:
-        print(f"Going on from {kept} (--anew begins again)", file=sys.stderr)
+    with training_folder(output, anew, quiet) as kept:
+        from refrain.cli.progress import TrainingDisplay
+        from refrain.tasks.text.job import train_classifier
 
-    from refrain.cli.progress import TrainingDisplay
-    from refrain.tasks.text.job import train_classifier
-
-    callbacks = _tensorboard(tensorboard)
-    try:
+        callbacks = tensorboard_callbacks(tensorboard)
         with TrainingDisplay(quiet) as display:
             outcome = train_classifier(
                 found, job, display.report, callbacks, kept, tune
             )
-    except BaseException:
-        if not any(path.is_file() for path in kept.rglob("*")):
-            shutil.rmtree(kept, ignore_errors=True)  # nothing to go on from
-        raise
-    _write(outcome, found, file, output)
-    shutil.rmtree(kept)
+        _write(outcome, found, file, output)
     _tell(outcome, found, output, quiet)
-
-
-def _tensorboard(folder: Path | None) -> list[Any]:
-    if folder is None:
-        return []
-    import importlib.util
-
-    import keras
-
-    if importlib.util.find_spec("tensorflow") is None:
-        raise OptionError(
-            "--tensorboard needs TensorFlow, which Keras writes with; run: pip install "
-            "'refrain[tensorflow]'"
-        )
-    return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
 
 
 def _write(outcome: Outcome, found: Texts, file: Path, output: Path) -> None:

@@ -1,14 +1,20 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.model_selection import TimeSeriesSplit, cross_val_score
 
-from refrain.errors import DataError, OptionError, RefrainError
+from refrain.errors import DataError, RefrainError
 from refrain.tasks import Forecaster
 from tests.tasks.forecast.tables import long_table
 from tests.tasks.series import DATA
 
-# Keras's own, when it reads a variable on JAX with NumPy 2.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
+pytestmark = [
+    # Keras's own, when it reads a variable on JAX with NumPy 2.
+    pytest.mark.filterwarnings("ignore:__array__ implementation"),
+    # Of the short series here.
+    pytest.mark.filterwarnings("ignore:the 90 % interval needs"),
+]
 
 OPTIONS = {
     "past": "weather",
@@ -189,13 +195,20 @@ def test_options_that_cannot_be_are_explained(options, message):
         Forecaster(**options).fit(np.arange(50.0))
 
 
-def test_parameters_are_set_as_scikit_learn_does():
-    made = Forecaster().set_params(units=5, cell="lstm")
+@pytest.mark.filterwarnings("ignore:only .* training windows")
+def test_scikit_learn_can_copy_change_and_judge_it():
+    made = clone(Forecaster(ets=False).set_params(units=5, cell="lstm"))
     assert made.get_params()["units"] == 5
-    with pytest.raises(OptionError, match="there is no option unit"):
+    assert "units=5" in repr(made)
+    with pytest.raises(ValueError, match="Invalid parameter 'unit' for estimator"):
         made.set_params(unit=5)
     with pytest.raises(RefrainError, match="not trained; call fit first"):
         made.predict()
+    short = made.set_params(horizon=3, window=6, epochs=1)
+    scores = cross_val_score(
+        short, long_table(1, 240)[["ds", "y"]], cv=TimeSeriesSplit(3)
+    )
+    assert (scores < 0).all()
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are absent")

@@ -186,8 +186,13 @@ def test_a_stream_answers_as_the_whole_text_does(fitted):
             np.testing.assert_allclose(found, whole, rtol=1e-4)
         stream.reset()
     assert stream.classes_.tolist() == ["bad", "good"]
-    many = stream.step(" ".join(words))
+    many = stream.step(" ".join(words[:3]))
+    again = model.stream()
+    again.restore(stream.state())
+    rest = " ".join(words[3:])
+    many = stream.step(rest)
     np.testing.assert_allclose(many, found, rtol=1e-4)
+    np.testing.assert_array_equal(many, again.step(rest))
     with pytest.raises(DataError, match="expected a word, received ' '"):
         stream.step(" ")
     with pytest.raises(StreamError, match="needs the whole text at once; train one"):

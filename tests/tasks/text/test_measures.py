@@ -71,3 +71,8 @@ def test_a_split_keeps_every_label_in_both_parts(rng, share):
     assert abs(counts[0] - share * 90) <= 1
     again = split(truth, share, seed=3)[1]
     assert again.tolist() == smaller.tolist()
+
+
+def test_the_linear_baseline_takes_texts_without_words():
+    texts, truth = 5 * ["!", "?"], np.array(5 * [0, 1])
+    assert linear_baseline(texts, truth).score(texts, truth) == 1

@@ -69,6 +69,12 @@ class Design:
     ends: tuple[Ends, ...]
     season_from: str
 
+    @property
+    def horizons(self) -> int:
+        """How often the horizon fits into the validation parts."""
+        lengths = (end.validation - end.train for end in self.ends)
+        return sum(length // self.layout.horizon for length in lengths)
+
 
 def make_design(members: Sequence[Member], wishes: Wishes) -> Design:
     """Choose what is not given, and check that the series are long enough.

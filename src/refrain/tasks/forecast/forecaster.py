@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 
 from refrain.errors import DataError, RefrainError
 from refrain.files import make_folder
@@ -24,7 +25,9 @@ from refrain.study.candidates import find_candidates
 from refrain.study.race import Progress, predict
 from refrain.study.training import Training
 from refrain.tasks.forecast.backtest import Backtest, Rolled, backtest
+from refrain.tasks.forecast.calibrate import advice, apply_shift, fit_shift
 from refrain.tasks.forecast.design import cut_parts, make_design, new_track
+from refrain.tasks.forecast.forecast_stream import ForecastStream
 from refrain.tasks.forecast.learn import (
     Watch,
     best_options,
@@ -34,21 +37,31 @@ from refrain.tasks.forecast.learn import (
 )
 from refrain.tasks.forecast.options import ForecastOptions
 from refrain.tasks.forecast.panel import read_panel
-from refrain.tasks.forecast.record import layout_record, read_layout, read_tails, tails
-from refrain.tasks.forecast.samples import Samples, Track, cut_samples, later_times
+from refrain.tasks.forecast.record import (
+    layout_record,
+    points_kept,
+    read_layout,
+    read_tails,
+    tails,
+)
+from refrain.tasks.forecast.samples import (
+    Samples,
+    Track,
+    check_known,
+    cut_samples,
+    later_times,
+)
 from refrain.tasks.job import file
 from refrain.tasks.job.options import check, values
-from refrain.tasks.table import counted
+from refrain.tasks.table import counted, listed
 
 KIND = "forecaster"
 # With fewer training windows, what is learnt is mostly chance.
 FEW_WINDOWS = 100
-# Fewer values of the validation part do not tell how wide an interval should be.
-LEAST_CALIBRATION = 100
 CHUNK = 2000
 
 
-class Forecaster(ForecastOptions):
+class Forecaster(BaseEstimator, ForecastOptions):
     """Forecasts the next values of one or many series, with intervals."""
 
     def fit(
@@ -86,7 +99,8 @@ class Forecaster(ForecastOptions):
         validation = samples_of(design, "validation", self.max_windows // 2)
         folder = None if checkpoints is None else make_folder(checkpoints)
         watch = Watch(report, callbacks, folder)
-        few = _warn_of_few(len(training))
+        apart = min(design.horizons, len(validation))
+        few = _warn((*_few(len(training)), *advice(levels, apart)))
         self.layout_, self.tracks_ = design.layout, design.tracks
         self.season_from_ = design.season_from
         self.cell_ = self.cell
@@ -98,8 +112,8 @@ class Forecaster(ForecastOptions):
         self.network_, self.training_ = learn(
             self, *parts, self.budget(), watch, "final"
         )
-        self.shift_ = np.zeros(len(levels))
-        self.shift_ = self._calibrate(validation, levels)
+        learnt = self._outputs(validation)
+        self.shift_ = fit_shift(learnt, validation.targets, levels, apart)
         firsts = [end.validation for end in design.ends]
         self.backtest_, self.rolled_ = self._backtest(design.tracks, firsts)
         self.notes_ = (*members[0].series.notes, *few, *self.backtest_.advice())
@@ -124,13 +138,7 @@ class Forecaster(ForecastOptions):
             tracks = [track for track, _ in self._read(data, whole=True)]
         rows = []
         for track in tracks:
-            ahead = track.known[len(track) : len(track) + horizon]
-            if np.isnan(ahead).any():
-                names = ", ".join(code.name for code in self.layout_.future)
-                raise DataError(
-                    f"series {track.name!r}: expected {counted(horizon, 'row')} after "
-                    f"the last value, with what is known in advance ({names})"
-                )
+            check_known(track, self.layout_)
             found = self._forecast(track, np.array([len(track)]))[0]
             times = np.arange(1, horizon + 1)
             if track.times is not None:
@@ -170,10 +178,36 @@ class Forecaster(ForecastOptions):
         found = self.evaluate(data)
         return -next(iter(found.errors.values()))[found.measure]
 
+    def stream(self, series: str | None = None, data: Any = None) -> ForecastStream:
+        """Forecasts of one series, anew after each value; see `ForecastStream`.
+
+        Args:
+            series: its name; not needed where there is but one.
+            data: as for `predict`: the stream goes on from its end.
+
+        Raises:
+            DataError: there is no such series among those it was trained on, whose
+                scale a stream needs.
+            StreamError: the network needs the whole window at once.
+        """
+        self._need_training()
+        names = [track.name for track in self.tracks_]
+        tracks = self.tracks_
+        if data is not None:
+            tracks = [track for track, _ in self._read(data, whole=True)]
+        found = [track for track in tracks if series in (None, track.name)]
+        if len(found) != 1 or found[0].name not in names:
+            wanted = "one series" if series is None else f"the series {series!r}"
+            raise DataError(
+                f"expected {wanted} of those trained on ({listed(names)}), received "
+                f"{listed(track.name for track in tracks)}"
+            )
+        return ForecastStream(self, found[0])
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write everything into one file, for `load`."""
         self._need_training()
-        records, arrays = tails(self.tracks_, self.layout_)
+        records, arrays = tails(self.tracks_, points_kept(self.layout_))
         state = {
             "layout": layout_record(self.layout_),
             "season_from": self.season_from_,
@@ -230,26 +264,17 @@ class Forecaster(ForecastOptions):
         }
 
     def _outputs(self, samples: Samples) -> np.ndarray:
-        """Quantiles in their order, in units of the samples."""
+        """The network's quantiles in their order, in units of the samples."""
         found = predict(self.network_, [samples.past, samples.ahead])  # pyright: ignore[reportArgumentType]
-        # Nothing but training keeps quantiles from crossing (Chernozhukov et al. 2010).
-        return np.sort(np.sort(found, axis=-1) + self.shift_, axis=-1)
-
-    def _calibrate(self, validation: Samples, levels: list[float]) -> np.ndarray:
-        """How far each quantile but the median has to move to hold on validation."""
-        seen = ~np.isnan(validation.targets)
-        if seen.sum() < LEAST_CALIBRATION:
-            return np.zeros(len(levels))
-        wrong = validation.targets[..., None] - self._outputs(validation)
-        shift = [np.quantile(wrong[seen][:, k], x) for k, x in enumerate(levels)]
-        return np.where(np.array(levels) == 0.5, 0.0, shift)
+        return np.sort(found, axis=-1)
 
     def _forecast(self, track: Track, origins: np.ndarray) -> np.ndarray:
         """Quantiles in the series' unit, `(windows, horizon, levels)`."""
         found = []
         for first in range(0, len(origins), CHUNK):
             samples = cut_samples(track, origins[first : first + CHUNK], self.layout_)
-            scaled = samples.restore(self._outputs(samples))
+            moved = apply_shift(self._outputs(samples), self.shift_)
+            scaled = samples.restore(moved)
             found.append(track.scaling.restore(scaled))
         return np.concatenate(found)
 
@@ -293,12 +318,17 @@ class Forecaster(ForecastOptions):
             raise RefrainError("the forecaster is not trained; call fit first")
 
 
-def _warn_of_few(windows: int) -> tuple[str, ...]:
+def _few(windows: int) -> tuple[str, ...]:
     if windows >= FEW_WINDOWS:
         return ()
     few = (
         f"only {counted(windows, 'training window')}: too few for a network to learn "
         "much from; trust the best baseline rather"
     )
-    warnings.warn(few, stacklevel=3)
     return (few,)
+
+
+def _warn(messages: tuple[str, ...]) -> tuple[str, ...]:
+    for message in messages:
+        warnings.warn(message, stacklevel=3)
+    return messages

@@ -33,6 +33,7 @@ def quantile_network(
     1406.1078).
 
     The last layer starts at zero: an untrained network forecasts the plain forecast.
+    A stream finds the parts of the network by the names of layers.
 
     Args:
         layer: makes a recurrent layer, given units and `return_sequences`.
@@ -54,19 +55,23 @@ def quantile_network(
         if dropout:
             state = keras.layers.Dropout(dropout)(state)
     horizon = ahead[0]
-    repeated = keras.layers.RepeatVector(horizon)(state)
+    repeated = keras.layers.RepeatVector(horizon, name="repeated")(state)
     if form == "direct":
-        context = keras.layers.Dense(horizon * CONTEXT)(state)
+        context = keras.layers.Dense(horizon * CONTEXT, name="context")(state)
         context = keras.layers.Reshape((horizon, CONTEXT))(context)
-        joined = keras.layers.Concatenate()([repeated, context, known])
+        joined = _joined([repeated, context, known])
         hidden = keras.layers.Dense(units, activation="relu")(joined)
     else:
-        joined = keras.layers.Concatenate()([repeated, known])
+        joined = _joined([repeated, known])
         hidden = layer(units, return_sequences=True)(joined)
     # What is known in advance has a straight way out, for lags tell much by themselves.
-    hidden = keras.layers.Concatenate()([hidden, known])
-    outputs = keras.layers.Dense(quantiles, kernel_initializer="zeros")(hidden)
-    return keras.Model([window, known], outputs)
+    hidden = keras.layers.Concatenate(name="hidden")([hidden, known])
+    last = keras.layers.Dense(quantiles, kernel_initializer="zeros", name="quantiles")
+    return keras.Model([window, known], last(hidden))
+
+
+def _joined(parts: list[Any]) -> Any:
+    return keras.layers.Concatenate(name="joined")(parts)
 
 
 def pinball_loss(levels: Sequence[float]) -> Callable[[Any, Any], Any]:

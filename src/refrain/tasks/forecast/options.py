@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from refrain.errors import OptionError
-from refrain.tasks.job.options import option, values
+from refrain.tasks.job.options import option
 
 if TYPE_CHECKING:
     from refrain.study.training import Budget
@@ -21,7 +21,7 @@ REFERENCES = ("last", "seasonal")
 FORMS = ("direct", "encoder-decoder")
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class ForecastOptions:
     """See `refrain train forecast --help`, or each field's meaning."""
 
@@ -78,21 +78,6 @@ class ForecastOptions:
     seed: int = option(
         0, "The same seed, the same forecaster.", least=0, most=2**32 - 1
     )
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
-        """The options by name, as scikit-learn asks for them."""
-        return values(self)
-
-    def set_params(self, **options: Any) -> Self:
-        """Change options by name."""
-        known = values(self)
-        for name, value in options.items():
-            if name not in known:
-                raise OptionError(
-                    f"there is no option {name}; known: {', '.join(known)}"
-                )
-            setattr(self, name, value)
-        return self
 
     def columns(self) -> Columns:
         """The roles of columns."""

@@ -34,11 +34,15 @@ def read_layout(record: Mapping[str, Any]) -> Layout:
     return Layout(**made)
 
 
+def points_kept(layout: Layout) -> int:
+    """How many of the last points forecasts need."""
+    return max(layout.window + layout.season, *layout.lags, 1) + layout.horizon
+
+
 def tails(
-    tracks: Sequence[Track], layout: Layout
+    tracks: Sequence[Track], points: int
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """What forecasts need of each track, as records and arrays."""
-    points = max(layout.window + layout.season, 1, *layout.lags) + layout.horizon
+    """The last points of each track, as records and arrays."""
     kept = [track.tail(points) for track in tracks]
     records = [
         {

@@ -15,6 +15,7 @@ import numpy as np
 from refrain.errors import DataError
 from refrain.tasks.forecast.panel import Member
 from refrain.tasks.forecast.scaling import Code, Scaling, calendar
+from refrain.tasks.table import counted
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,21 @@ class Track:
             None if self.times is None else self.times[first:],
             self.past[first:],
             self.known[first:],
+        )
+
+
+def check_known(track: Track, layout: Layout) -> None:
+    """Whether what is known in advance of a track reaches over the horizon.
+
+    Raises:
+        DataError: it does not.
+    """
+    ahead = track.known[len(track) : len(track) + layout.horizon]
+    if np.isnan(ahead).any():
+        names = ", ".join(code.name for code in layout.future)
+        raise DataError(
+            f"series {track.name!r}: expected {counted(layout.horizon, 'row')} after "
+            f"the last value, with what is known in advance ({names})"
         )
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from refrain.errors import RefrainError
+import numpy as np
+
+from refrain.errors import OptionError, RefrainError
 from refrain.tasks.job.file import kind_of
 
 
@@ -24,12 +26,59 @@ class Job(Protocol):
         """Figures by name, of predictions against the truth in a file."""
         ...
 
+    def stream(self) -> JobStream:
+        """The job step by step."""
+        ...
 
+
+class JobStream(Protocol):
+    """What `refrain stream` needs of a job that goes on step by step."""
+
+    def read(self, line: str) -> tuple[Any, ...] | None:
+        """The arguments of `step` in a line; None where it asks for no answer."""
+        ...
+
+    def step(self, *frame: Any) -> np.ndarray:
+        """Go one step on."""
+        ...
+
+    def tell(self, answer: np.ndarray) -> str:
+        """An answer of `step` as a line."""
+        ...
+
+    def state(self) -> bytes:
+        """What it goes on from."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Go on from what `state` returned."""
+        ...
+
+
+FORECASTER = "forecaster"
 # By the kind in the file: the module and the class, imported when asked for.
 KINDS = {
     "text classifier": ("refrain.tasks.text.classifier", "SentimentClassifier"),
-    "forecaster": ("refrain.tasks.forecast.forecaster", "Forecaster"),
+    FORECASTER: ("refrain.tasks.forecast.forecaster", "Forecaster"),
 }
+
+
+def open_stream(path: Path, series: str | None = None) -> JobStream:
+    """The trained job in a file, step by step.
+
+    Args:
+        path: the file.
+        series: of a forecaster that was trained on several.
+
+    Raises:
+        RefrainError: as `load`, or the job cannot go on step by step.
+    """
+    job = load(path)
+    if series is None:
+        return job.stream()
+    if kind_of(path) != FORECASTER:
+        raise OptionError(f"--series: {path} is no {FORECASTER}")
+    return job.stream(series)  # pyright: ignore[reportCallIssue]
 
 
 def load(path: Path) -> Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -104,8 +105,12 @@ def balanced(truth: np.ndarray, classes: int) -> np.ndarray:
 
 def linear_baseline(texts: Sequence[str], truth: np.ndarray) -> Pipeline:
     """A logistic regression on the TF-IDF of words, trained."""
+    words = TfidfVectorizer(sublinear_tf=True)
+    # Its words have two letters or more; texts may have none of those.
+    if not any(map(re.compile(words.token_pattern).search, texts)):
+        words.set_params(token_pattern=r"\S+")  # noqa: S106
     pipeline = make_pipeline(
-        TfidfVectorizer(sublinear_tf=True),
+        words,
         LogisticRegression(C=3.0, max_iter=1000, class_weight="balanced"),
     )
     return pipeline.fit(texts, truth)

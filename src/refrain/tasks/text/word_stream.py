@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -56,6 +57,31 @@ class WordStream:
         for number in self._vocabulary.encode([words]).numbers[0]:
             logits = self._stream.step(int(number))
         return softmax(logits[None].astype(float) / self._temperature)[0]
+
+    def state(self) -> bytes:
+        """What it goes on from, to be restored exactly in this or another process."""
+        return self._stream.state()
+
+    def restore(self, state: bytes) -> None:
+        """Go on from what `state` returned.
+
+        Raises:
+            StreamError: it is damaged, or that of another classifier.
+        """
+        self._stream.restore(state)
+
+    def read(self, line: str) -> tuple[str] | None:
+        """The words of a line; an empty one begins another text."""
+        if line.strip():
+            return (line,)
+        self.reset()
+        return None
+
+    def tell(self, probabilities: np.ndarray) -> str:
+        """Probabilities of the labels as a line of JSON."""
+        best = int(probabilities.argmax())
+        label, probability = self.classes_[best].item(), float(probabilities[best])
+        return json.dumps({"label": label, "probability": round(probability, 4)})
 
     def reset(self) -> None:
         """Forget the words so far: another text begins."""

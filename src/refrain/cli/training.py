@@ -1,0 +1,59 @@
+"""What the `refrain train` commands do round a training."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from refrain.errors import OptionError
+from refrain.files import make_folder
+
+
+@contextlib.contextmanager
+def training_folder(output: Path, anew: bool, quiet: bool) -> Iterator[Path]:
+    """A folder beside the model's file that keeps where training stands.
+
+    It goes when all is done, or nothing was kept; it stays when training is cut off.
+
+    Raises:
+        RefrainError: the model's file cannot be written there.
+    """
+    if output.is_dir():
+        raise OptionError(f"--output: {output} is a folder; expected a file's name")
+    make_folder(output.parent)
+    kept = output.with_name(f"{output.name}.training")
+    if kept.exists() and anew:
+        shutil.rmtree(kept)
+    if kept.exists() and not quiet:
+        print(f"Going on from {kept} (--anew begins again)", file=sys.stderr)
+    try:
+        yield kept
+    except BaseException:
+        if not any(path.is_file() for path in kept.rglob("*")):
+            shutil.rmtree(kept, ignore_errors=True)  # nothing to go on from
+        raise
+    shutil.rmtree(kept)
+
+
+def tensorboard_callbacks(folder: Path | None) -> list[Any]:
+    """The callbacks that write losses for TensorBoard; none without a folder.
+
+    Raises:
+        OptionError: TensorFlow is not installed.
+    """
+    if folder is None:
+        return []
+    if importlib.util.find_spec("tensorflow") is None:
+        raise OptionError(
+            "--tensorboard needs TensorFlow, which Keras writes with; run: pip install "
+            "'refrain[tensorflow]'"
+        )
+    import keras
+
+    make_folder(folder)
+    return [keras.callbacks.TensorBoard(str(folder), write_graph=False)]
