@@ -125,9 +125,7 @@ def _open(
         from refrain.tasks.job import registry
 
         if chunk is not None:
-            raise OptionError(
-                f"--chunk: {model} is a trained job; it takes steps alone"
-            )
+            raise OptionError(f"--chunk: {model} is a trained job, which takes steps")
         return _Job(registry.open_stream(model, series))
     import refrain.stream
 
@@ -160,7 +158,8 @@ class _Network:
 
     def __init__(self, opened: Stream | Chunks):
         self.state, self.restore = opened.state, opened.restore
-        self._opened, self._as_json = opened, False
+        self._opened: Any = opened
+        self._as_json = False
 
     def answers(self, frame: tuple[Any, ...]) -> Any:
         """What a frame brings: one answer, or in chunks none or several."""
