@@ -22,6 +22,7 @@ from refrain.emit.llvm.standalone import (
     emit_standalone,
 )
 from refrain.emit.llvm.storage import stored
+from refrain.emit.llvm.team import emit_team
 from refrain.emit.llvm.time_loop import emit_prepare
 from refrain.emit.llvm.vectors import Target
 from refrain.graph.node import Node
@@ -82,6 +83,7 @@ def compile_step(
     inside: bool = True,
     sessions: int = 1,
     table: np.ndarray | None = None,
+    team: bool = False,
 ) -> Standalone:
     """Compile a step for a processor.
 
@@ -94,6 +96,7 @@ def compile_step(
         sessions: sequences that go on together, side by side in all arrays.
         table: `(words, features)`: a step is given the number of a row. Another number
             makes everything NaN.
+        team: with `<name>_lead` and `<name>_assist`, for two threads.
     """
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
@@ -111,6 +114,8 @@ def compile_step(
     memory = Memory.of(program, sessions)
     words = None if table is None else len(table)
     emit_standalone(module, name, program, parts, target, weights, memory, words)
+    if team:
+        emit_team(module, name, program, parts, target, weights, memory)
     widths = {b.name: b.width for b in program.buffers}
     text = str(module)
     return Standalone(

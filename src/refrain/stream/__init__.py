@@ -19,7 +19,10 @@ __all__ = ["STORAGES", "Chunks", "Stream", "load", "open", "open_chunks"]
 
 
 def open(  # noqa: A001
-    model: Any, sessions: int | None = None, weights: str = FLOAT32
+    model: Any,
+    sessions: int | None = None,
+    weights: str = FLOAT32,
+    threads: int = 1,
 ) -> Stream:
     """Open a stream of a live Keras model.
 
@@ -31,22 +34,27 @@ def open(  # noqa: A001
         weights: how matrices are stored, `float32`, `bfloat16` or `int8`: fewer bits
             take less time where a network is too large for the nearest cache, and
             cost accuracy. All is computed in float32.
+        threads: 2 for a second thread that shares each step, where weights are too
+            large for one processor's cache; to the same numbers.
 
     Raises:
         StreamError: the model cannot run step by step; the message says why.
     """
-    return Stream(Engine(Stepper.of(model), sessions, weights))
+    return Stream(Engine(Stepper.of(model), sessions, weights, threads))
 
 
 def load(
-    path: str | os.PathLike[str], sessions: int | None = None, weights: str = FLOAT32
+    path: str | os.PathLike[str],
+    sessions: int | None = None,
+    weights: str = FLOAT32,
+    threads: int = 1,
 ) -> Stream:
     """Open a stream from a file; needs no Keras.
 
     Args:
         path: a `.keras` file of a model that `open` would take, or any file that
             `Stream.save` wrote, which is smaller and quicker to read.
-        sessions, weights: as for `open`.
+        sessions, weights, threads: as for `open`.
 
     Raises:
         StreamError: it is no such file, it is damaged, or the model cannot run step by
@@ -54,7 +62,7 @@ def load(
     """
     file = Path(path)
     read = Stepper.of if file.suffix == ".keras" else Stepper.read
-    return Stream(Engine(read(file), sessions, weights))
+    return Stream(Engine(read(file), sessions, weights, threads))
 
 
 def open_chunks(

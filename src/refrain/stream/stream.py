@@ -22,6 +22,7 @@ from refrain.errors import StreamError
 from refrain.runtime.compile import Library
 from refrain.runtime.memory import empty
 from refrain.runtime.standalone import Standalone, compile_step
+from refrain.stream.assistant import Assistant
 from refrain.stream.fold import folded
 from refrain.stream.seal import sealed, unsealed
 from refrain.stream.stepper import Stepper
@@ -29,6 +30,8 @@ from refrain.stream.stepper import Stepper
 _POINTER = ctypes.c_void_p
 _STEP = ctypes.CFUNCTYPE(None, *[_POINTER] * 4)
 _RUN = ctypes.CFUNCTYPE(None, *[_POINTER] * 3, ctypes.c_size_t, _POINTER)
+_LEAD = ctypes.CFUNCTYPE(None, *[_POINTER] * 3, ctypes.c_int64, *[_POINTER] * 2)
+_ASSIST = ctypes.CFUNCTYPE(None, _POINTER)
 _NAME = "stream"
 
 
@@ -40,6 +43,7 @@ class Engine:
         stepper: Stepper,
         sessions: int | None = None,
         weights: str = FLOAT32,
+        threads: int = 1,
     ):
         if weights not in STORAGES:
             raise StreamError(
@@ -47,6 +51,8 @@ class Engine:
             )
         if sessions is not None and (type(sessions) is not int or sessions < 1):
             raise StreamError(f"sessions: expected 1 or more, received {sessions!r}")
+        if threads not in (1, 2):
+            raise StreamError(f"threads: expected 1 or 2, received {threads!r}")
         target = replace(Target.host("float32"), weights=weights)
         run = folded(stepper)
         made = compile_step(
@@ -56,6 +62,7 @@ class Engine:
             target,
             inside=False,
             sessions=sessions or 1,
+            team=threads == 2,
         )
         library = Library(made.code, target)
         self.stepper = stepper
@@ -65,6 +72,11 @@ class Engine:
         self.made: Standalone = made
         self.step = _STEP(library.address(f"{_NAME}_step"))
         self.run = _RUN(library.address(f"{_NAME}_run"))
+        self.team = None
+        if threads == 2:
+            kinds = {"lead": _LEAD, "assist": _ASSIST}
+            both = (k(library.address(f"{_NAME}_{n}")) for n, k in kinds.items())
+            self.team = tuple(both)
         self.weights = _zeros(made.weights.numbers.size)
         self.weights[:] = made.weights.numbers
 
@@ -103,7 +115,15 @@ class Stream:
         first = int(engine.stepper.padding)
         self._known = range(0) if table is None else range(first, len(table))
         arrays = (self._memory, engine.weights, self._x, self._y)
-        self._go = partial(engine.step, *(_POINTER(a.ctypes.data) for a in arrays))
+        memory, weights, x, y = (_POINTER(a.ctypes.data) for a in arrays)
+        if engine.team:
+            lead, assist = engine.team
+            assisted = Assistant(assist).during
+            self._go = partial(assisted, lead, memory, weights, x, 1, y)
+            self._run = partial(assisted, lead, memory, weights)
+        else:
+            self._go = partial(engine.step, memory, weights, x, y)
+            self._run = partial(engine.run, memory, weights)
 
     @property
     def digest(self) -> bytes:
@@ -161,7 +181,6 @@ class Stream:
         Returns:
             `(timesteps, outputs)`, a new array.
         """
-        engine = self._engine
         if self.features is None:
             x = self._words(sequence)
         else:
@@ -175,8 +194,7 @@ class Stream:
                 f"{np.shape(sequence)}"
             )
         y = np.empty((*x.shape[:-1], self.outputs), np.float32)
-        memory, weights = self._memory.ctypes.data, engine.weights.ctypes.data
-        engine.run(memory, weights, x.ctypes.data, steps, y.ctypes.data)
+        self._run(x.ctypes.data, steps, y.ctypes.data)
         return y
 
     def reset(self, session: int | None = None) -> None:

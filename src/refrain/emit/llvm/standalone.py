@@ -121,12 +121,13 @@ def emit_standalone(
     """
     run = emit_run(module, f"{name}_program", program, parts, target)
     run.linkage = "internal"
+    bound = Bound(run, program, memory, weights)
     inside = _array(module, f"{name}_weights", weights) if weights.inside else None
     _emit_zeros(module, f"{name}_init", memory.size, target)
     _emit_zeros(module, f"{name}_reset", memory.state, target)
     for steps in ("step", "run"):
         code = _open(module, f"{name}_{steps}", steps == "run", inside, target)
-        _Steps(code, run, memory, program, weights, inside, words).emit()
+        _emit_steps(code, bound, inside, words)
     for function in (run, *(f for f in module.functions if f.name.startswith(name))):
         # Or the optimiser makes calls of memcpy and memset of loops that copy and
         # clear, which a chip may not have. llvmlite does not list this attribute.
@@ -161,62 +162,80 @@ def _open(
     return Code(ir.Function(module, kind, name), target)
 
 
-class _Steps:
-    """Writes `_step` or `_run`: calls of the program on the parts of its arguments."""
+@dataclass(frozen=True)
+class Bound:
+    """A program, and where its buffers lie."""
 
-    def __init__(
+    run: ir.Function
+    program: Program
+    memory: Memory
+    weights: Weights
+
+    def width(self, name: str) -> int:
+        """Numbers of one sample in a buffer."""
+        return next(b.width for b in self.program.buffers if b.name == name)
+
+    def call(
         self,
         code: Code,
-        run: ir.Function,
-        memory: Memory,
-        program: Program,
-        weights: Weights,
-        inside: ir.Value | None,
-        words: int | None,
-    ):
-        self.code, self.run, self.program, self.words = code, run, program, words
-        self.memory, self.weights = memory, weights
-        self.stream, *arguments, self.y = code.function.args
-        inside = inside and code.b.bitcast(inside, PTR)
-        self.array = inside or arguments.pop(0)
-        self.x, *self.counts = arguments
-        self.widths = {b.name: b.width for b in program.buffers}
-        pointers = code.b.alloca(PTR, len(program.buffers))
-        self.pointers = code.b.bitcast(pointers, PTR)
-
-    def emit(self) -> None:
-        code, steps = self.code, self.code.int(1)
-        for count in self.counts:
-            steps = count if count.type == I64 else code.b.zext(count, I64)
-        if self.words is None:
-            self._call(self.x, self.y, steps)
-        else:
-            with code.loop(0, steps) as step:
-                y = code.at(self.y, code.mul(step, self.widths[OUTPUT]))
-                self._call(self._row(step, self.words), y, code.int(1))
-        code.b.ret_void()
-
-    def _row(self, step: ir.Value, words: int) -> ir.Value:
-        """The address of a word's vector."""
-        code = self.code
-        address = code.b.gep(self.x, [step], source_etype=I32)
-        number = code.b.load(address, typ=I32, align=4)
-        last = ir.Constant(I32, words)
-        there = code.b.icmp_unsigned("<", number, last)  # one below zero is large
-        row = code.b.zext(code.b.select(there, number, last), I64)
-        first = code.at(self.array, self.weights.offsets[TABLE])
-        return code.at(first, code.mul(row, self.widths[INPUT]))
-
-    def _call(self, x: ir.Value, y: ir.Value, steps: ir.Value) -> None:
-        code, memory, weights = self.code, self.memory, self.weights
-        for index, buffer in enumerate(self.program.buffers):
+        stream: ir.Value,
+        array: ir.Value,
+        x: ir.Value,
+        steps: ir.Value,
+        y: ir.Value,
+        *more: ir.Value,
+    ) -> None:
+        """Call the program; `more` is what it takes beside its range of samples."""
+        buffers = self.program.buffers
+        with code.b.goto_entry_block():
+            pointers = code.b.bitcast(code.b.alloca(PTR, len(buffers)), PTR)
+        bases = (stream, self.memory.offsets), (array, self.weights.offsets)
+        for index, buffer in enumerate(buffers):
             name = buffer.name
             address = {INPUT: x, OUTPUT: y}.get(name, ir.Constant(PTR, None))
-            bases = (self.stream, memory.offsets), (self.array, weights.offsets)
             for base, offsets in bases:
                 if name in offsets:
                     address = code.b.bitcast(code.at(base, offsets[name]), PTR)
-            slot = code.b.gep(self.pointers, [code.int(index)], source_etype=PTR)
+            slot = code.b.gep(pointers, [code.int(index)], source_etype=PTR)
             code.b.store(address, slot)
-        sessions = code.int(memory.sessions)
-        code.b.call(self.run, [self.pointers, sessions, steps, code.int(0), sessions])
+        sessions = code.int(self.memory.sessions)
+        code.b.call(self.run, [pointers, sessions, steps, code.int(0), sessions, *more])
+
+
+def _emit_steps(
+    code: Code, bound: Bound, inside: ir.Value | None, words: int | None
+) -> None:
+    """The body of `_step` or `_run`."""
+    stream, *arguments, y = code.function.args
+    inside = inside and code.b.bitcast(inside, PTR)
+    array = inside or arguments.pop(0)
+    x, *counts = arguments
+    steps = code.int(1)
+    for count in counts:
+        steps = count if count.type == I64 else code.b.zext(count, I64)
+    if words is None:
+        bound.call(code, stream, array, x, steps, y)
+    else:
+        with code.loop(0, steps) as step:
+            row = _row(code, bound, array, x, step, words)
+            to = code.at(y, code.mul(step, bound.width(OUTPUT)))
+            bound.call(code, stream, array, row, code.int(1), to)
+    code.b.ret_void()
+
+
+def _row(
+    code: Code,
+    bound: Bound,
+    array: ir.Value,
+    x: ir.Value,
+    step: ir.Value,
+    words: int,
+) -> ir.Value:
+    """The address of a word's vector."""
+    address = code.b.gep(x, [step], source_etype=I32)
+    number = code.b.load(address, typ=I32, align=4)
+    last = ir.Constant(I32, words)
+    there = code.b.icmp_unsigned("<", number, last)  # one below zero is large
+    row = code.b.zext(code.b.select(there, number, last), I64)
+    first = code.at(array, bound.weights.offsets[TABLE])
+    return code.at(first, code.mul(row, bound.width(INPUT)))

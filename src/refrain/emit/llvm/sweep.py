@@ -54,7 +54,7 @@ class Sweep:
             ):
                 self._run(j, samples, self._zeros(), whole=True)
             return
-        with code.loop(0, blocks) as j:
+        with self.time_loop.blocks(blocks) as j:
             if sliced:
                 self._by_slices(j)
             else:

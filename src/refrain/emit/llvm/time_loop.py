@@ -5,6 +5,7 @@ Threads take ranges of samples through the whole sequence, so nothing waits with
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from llvmlite import ir
@@ -56,7 +57,7 @@ def emit_run(
 ) -> ir.Function:
     """Add the function that does samples [first, last) of all buffers."""
     function = ir.Function(module, ENTRY, name)
-    _TimeLoop(Code(function, target), program, parts).emit()
+    TimeLoop(Code(function, target), program, parts).emit()
     return function
 
 
@@ -70,7 +71,7 @@ def emit_prepare(
     """Add the function that comes before all samples; see `emit_program`."""
     code = Code(ir.Function(module, ENTRY, name), target)
     _, batch, timesteps, *_ = code.function.args
-    ahead = _TimeLoop(code, replace(program, stages=program.ahead), parts)
+    ahead = TimeLoop(code, replace(program, stages=program.ahead), parts)
     base = ahead.base
     for buffer in program.outputs:
         if buffer.kind in (SEQUENCE, HISTORY):
@@ -86,12 +87,14 @@ def emit_prepare(
     code.b.ret_void()
 
 
-class _TimeLoop:
+class TimeLoop:
+    """Writes a program for a range of samples."""
+
     def __init__(self, code: Code, program: Program, parts: dict[Node, Part]):
         self.code = code
         self.program = program
         self.parts = parts
-        pointers, _, self.timesteps, self.first, self.end = code.function.args
+        pointers, _, self.timesteps, self.first, self.end = code.function.args[:5]
         self.buffers = {b.name: b for b in program.buffers}
         self.base = {
             b.name: code.pointer(pointers, i) for i, b in enumerate(program.buffers)
@@ -120,6 +123,10 @@ class _TimeLoop:
         if self.for_later:
             code.b.fence("seq_cst")
         code.b.ret_void()
+
+    def blocks(self, count: int) -> AbstractContextManager[ir.Value]:
+        """A loop over the blocks of units of a product."""
+        return self.code.loop(0, count)
 
     def row(self, place: Place, sample: ir.Value) -> ir.Value:
         """The address of a place's value for one sample, at this moment."""
