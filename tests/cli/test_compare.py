@@ -291,6 +291,7 @@ def test_a_column_of_no_file_is_refused(refused):
         ),
         (("--label", "v"), "--text and --label choose columns of --texts"),
         (("--lengths", "4"), "--lengths are those of a --probe; none was given"),
+        (("--probe", "adding", "--lengths", ""), "--lengths: expected whole numbers"),
         (("--probe", "adding", "--lengths", "4,x"), "--lengths: expected whole number"),
         (("--probe", "digits", "--lengths", "8,7"), "divides 64 pixels, received 7"),
         (("--texts", "gone.csv"), "gone.csv: no such file"),

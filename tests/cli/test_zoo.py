@@ -105,6 +105,7 @@ def test_a_cell_of_ones_own_is_shown(refrain, tmp_path):
     shown = refrain("show", f"{file}:mine", "--units", 5, "--features", 3).out
     assert shown.startswith("h = x @ W - h_prev\n")
     assert "parameters: f·u = 15\n" in shown
+    assert "source: -\n" in shown
 
 
 def test_the_plan_follows(refrain):

@@ -209,7 +209,8 @@ def compare(
     races = _races(recipe, lengths, output, quiet)
     comparison = _hold(out, races, output, jobs, quiet)
     _print(out, comparison, quiet)
-    _write(out, comparison, recipe.candidates(), output, quiet)
+    last, _ = races[-1]
+    _write(out, comparison, last.candidates, output, quiet)
 
 
 def _task(file: Path | None, texts: Path | None, probe: str | None) -> str:
@@ -225,9 +226,9 @@ def _task(file: Path | None, texts: Path | None, probe: str | None) -> str:
 
 def _check_options(task: str, columns: str | None, lengths: str | None) -> None:
     """Refuse options of another contest."""
-    if columns and task != "text":
+    if columns is not None and task != "text":
         raise DataError("--text and --label choose columns of --texts; none was given")
-    if lengths and task != "probe":
+    if lengths is not None and task != "probe":
         raise DataError("--lengths are those of a --probe; none was given")
 
 
@@ -239,13 +240,15 @@ def _races(
     from refrain.compare.lengths import read_lengths
     from refrain.compare.race import Race
 
+    candidates = recipe.candidates()
+
     def make(recipe: Recipe, folder: Path, note: str = "") -> tuple[Race, RaceDisplay]:
         display = RaceDisplay(
-            recipe.candidates(), recipe.seeds, recipe.budget.epochs, quiet, note
+            candidates, recipe.seeds, recipe.budget.epochs, quiet, note
         )
         return Race(recipe, folder, display.report), display
 
-    if not lengths:
+    if lengths is None:
         return [make(recipe, output)]
     return [
         make(

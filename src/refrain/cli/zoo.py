@@ -166,4 +166,4 @@ def _shown(value: Any) -> str:
         case list():
             return " ".join(value) or "-"
         case _:
-            return str(value)
+            return str(value) or "-"

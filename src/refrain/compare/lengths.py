@@ -107,13 +107,8 @@ def who_learns(comparison: Comparison) -> str:
     by_reach: dict[int, list[str]] = {}
     for entry in comparison.networks:
         by_reach.setdefault(reach(comparison, entry.key), []).append(entry.name)
-    shortest = length(at_each_length(comparison)[0])
+    none = f"not solved at length {length(at_each_length(comparison)[0])}."
     return " ".join(
-        f"{sentence(listed(by_reach[far]))}: "
-        + (
-            f"solved up to length {far}."
-            if far
-            else f"not solved at length {shortest}."
-        )
-        for far in sorted(by_reach, reverse=True)
+        f"{sentence(listed(names))}: {f'solved up to length {far}.' if far else none}"
+        for far, names in sorted(by_reach.items(), reverse=True)
     )
