@@ -16,7 +16,7 @@ from refrain.runtime.compile import Library, compile_object
 
 ISAS = [isa.name for isa in host_isas()]
 UNARY = ("abs", "cos", "erf", "exp", "expm1", "log", "log1p", "negative")
-UNARY += ("sigmoid", "sign", "sin", "sqrt", "tanh")
+UNARY += ("sigmoid", "sign", "sin", "softplus", "sqrt", "tanh")
 assert set(UNARY) <= set(RULES)
 
 DIGITS = {"float32": 24, "float64": 53}

@@ -26,6 +26,10 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+def softplus(x):
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def erf(x):
     """The error function by a series whose terms are all positive."""
     a = np.minimum(np.abs(x), 7.0)
@@ -39,7 +43,7 @@ def erf(x):
 
 
 EXACT = {n: getattr(np, n) for n in NAMES if hasattr(np, n)}
-EXACT |= {"sigmoid": sigmoid, "erf": erf}
+EXACT |= {"sigmoid": sigmoid, "softplus": softplus, "erf": erf}
 
 
 @functools.cache
@@ -104,6 +108,7 @@ LIMITS = {  # at 0 and -0, at inf and -inf, and at points of the function's own
     "log": ([-math.inf] * 2, [math.inf, math.nan], {1.0: 0.0, -1.0: math.nan}),
     "log1p": (ZERO, [math.inf, math.nan], {-1.0: -math.inf, -2.0: math.nan}),
     "sigmoid": ([0.5, 0.5], [1.0, 0.0], {}),
+    "softplus": ([math.log(2.0)] * 2, [math.inf, 0.0], {}),
     "tanh": (ZERO, [1.0, -1.0], {}),
     "erf": (ZERO, [1.0, -1.0], {}),
     "sin": (ZERO, NAN, {}),

@@ -64,6 +64,7 @@ RULES: dict[str, Rule] = {
     "sqrt": _operator("Sqrt"),
     "tanh": _operator("Tanh"),
     "sigmoid": _operator("Sigmoid"),
+    "softplus": _operator("Softplus"),
     "erf": _operator("Erf"),
     "sin": _operator("Sin"),
     "cos": _operator("Cos"),

@@ -108,6 +108,7 @@ exp = _primitive("exp", "Exponential.")
 
 tanh = activation(_primitive("tanh", "Hyperbolic tangent."))
 sigmoid = activation(_primitive("sigmoid", "1 / (1 + exp(-x))."))
+softplus = activation(_primitive("softplus", "log(1 + exp(x))."))
 
 
 def layer_norm(x: Node, gain: Node, shift: Node | float = 0.0, epsilon=1e-5) -> Node:
@@ -162,11 +163,6 @@ def selu(x: Node) -> Node:
     """Source: Klambauer et al. 2017, 1706.02515, whose constants these are."""
     negative = 1.6732632423543772 * expm1(minimum(x, 0.0))
     return 1.0507009873554805 * (maximum(x, 0.0) + negative)
-
-
-@activation
-def softplus(x: Node) -> Node:
-    return maximum(x, 0.0) + log1p(exp(-abs(x)))
 
 
 @activation

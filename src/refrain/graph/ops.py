@@ -226,6 +226,12 @@ primitive("sqrt", _same, np.sqrt, lambda y, g: (g * 0.5 / y,))
 primitive("tanh", _same, np.tanh, _unary(lambda x, y: 1.0 - y * y))
 primitive("sigmoid", _same, _sigmoid, _unary(lambda x, y: y * (1.0 - y)))
 primitive(
+    "softplus",
+    _same,
+    lambda x: np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))),
+    _unary(lambda x, y: op("sigmoid", x)),
+)
+primitive(
     "erf",
     _same,
     lambda x: _erf(x).astype(x.dtype),

@@ -39,7 +39,8 @@ def emit(code: Code, name: str, operands: Sequence[ir.Value]) -> ir.Value:
     return result.value if isinstance(result, Lanes) else result
 
 
-for _name in ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "erf", "sin", "cos"):
+_FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf")
+for _name in (*_FUNCTIONS, "sin", "cos"):
     RULES[_name] = getattr(vector_math, _name)
 RULES["sqrt"] = Lanes.sqrt
 RULES["abs"] = Lanes.__abs__

@@ -183,6 +183,15 @@ def log1p(x: Lanes) -> Lanes:
     return _with_limits(_log(near, exponent), x, -1.0).with_sign_of(x)
 
 
+def softplus(x: Lanes) -> Lanes:
+    """log(1 + exp(x)); 1.7 / 1.6 ulp."""
+    e = exp(-abs(x))
+    large = e > math.sqrt(2) - 1
+    near = ((e - 1.0) * 0.5).where(large, e)
+    exponent = e.like(1.0).where(large, e.like(0.0))
+    return x.at_least(0.0) + _log(near, exponent)
+
+
 def erf(x: Lanes) -> Lanes:
     """The error function; 3.2 / 2.7 ulp."""
     # erfc is the exponential of a smooth function, which is 0 at 0.
