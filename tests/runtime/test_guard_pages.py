@@ -127,7 +127,7 @@ def run(request: Request, batch: int, timesteps: int, at_end: bool):
         run_native(native, addresses, batch, timesteps)
         for own in ("packed", "fixed", "scratch", "carry"):
             known.pop(own, None)
-    padded = ("tape", "streams")
+    padded = ("tape", "streams", "totals")
     return {name: a.copy() for name, a in known.items() if name not in padded}
 
 

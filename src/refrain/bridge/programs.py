@@ -145,7 +145,7 @@ def run_backward(
     names = results_of(kernel)
     given |= {f"grad_{n}": g for n, g in zip(names, arriving, strict=True)}
     found = dict(call(kernel.backward, given))
-    found |= call(kernel.gathering, {**given, "streams": found["streams"]})
+    found |= call(kernel.gathering, {**given, **found})
     grads = []
     for name, argument in _by_name(kernel, arguments).items():
         gradient = found.get(f"grad_{name}")

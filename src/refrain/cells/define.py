@@ -27,7 +27,7 @@ from refrain.graph.trace import trace
 # Names by which kernels know what enters and leaves.
 _TAKEN = {
     *("x", "y", "mask", "resets", "dropout", "recurrent_dropout", "zoneout"),
-    *("tape", "streams", "carry", "packed", "fixed", "scratch"),
+    *("tape", "streams", "carry", "packed", "fixed", "scratch", "totals"),
 }
 _PREFIXES = ("first_", "last_", "every_", "grad_")
 

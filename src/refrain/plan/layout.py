@@ -111,7 +111,8 @@ class Layout:
     def _idle(self, stage: Stage) -> Stage | None:
         if not self.idle:
             return None
-        stores = tuple((self.idle[node], place) for node, place in stage.stores)
+        stores = [(self.idle[node], place) for node, place in stage.stores]
+        stores = tuple((n, p) for n, p in stores if n.inputs or self.places.get(n) != p)
         # What this stage stores does not lie in memory before it has run.
         known = self.places.keys() - {n for n, _ in stage.stores if n.inputs}
         nodes = ordered([node for node, _ in stores], stop=known)

@@ -8,7 +8,8 @@
 6. `find_sums`: one accumulator for each sum of products.
 7. `idle_values`: what is left of a step that a mask leaves out.
 8. `Layout`: tiles, packed weights, memory for spilled values.
-9. weight gradients, gathered into large products after the loop.
+9. `running_totals`: gradients of vectors are summed in the loop; those of matrices are
+   gathered into large products after it.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from refrain.plan.program import (
 )
 from refrain.plan.stages import order_levels
 from refrain.plan.tape import choose_saved
+from refrain.plan.totals import running_totals
 
 
 @dataclass(frozen=True)
@@ -197,12 +199,14 @@ def _forward(task, entering, inputs, shared, tape, after, history, saved) -> Pro
 def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gathering]:
     """The gradient's program, and what gathers weight gradients from its streams."""
     products, sums = weight_gradients(task.gradient, task.parts)
-    rights = [*(outer.right for outer, _ in products), *(node for node, _ in sums)]
+    rights = [outer.right for outer, _ in products]
     # The left of a transposed matrix is a gradient, which no one has stored.
     lefts = [outer.left for outer, _ in products if outer.left not in readable]
-    streams, width = slots(
-        list(dict.fromkeys([*rights, *lefts])), task.sizes, task.machine, "streams"
-    )
+    used = dict.fromkeys([*rights, *lefts])
+    summed = dict.fromkeys(node for node, _ in sums if node not in used)
+    totals = running_totals(task.gradient, summed, task.sizes, task.machine)
+    used |= dict.fromkeys(node for node in summed if node not in totals.places)
+    streams, width = slots(list(used), task.sizes, task.machine, "streams")
     left_of = {**streams, **readable}
     stream = Buffer("streams", SEQUENCE, width)
     work = tuple(
@@ -220,30 +224,37 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
         named.add(MASK)  # what skipped steps bring is zero: they may be passed over
     gathering = Gathering(
         f"{task.graph.name} weights",
-        inputs=(stream, history, *(b for b in inputs if b.name in named)),
+        inputs=(
+            stream,
+            history,
+            *totals.buffers,
+            *(b for b in inputs if b.name in named),
+        ),
         outputs=tuple(replace(b, name=f"grad_{b.name}") for b in _variables(task)),
         products=work,
-        sums=tuple(WeightSum(streams[node], part) for node, part in sums),
+        sums=tuple(WeightSum((streams | totals.places)[n], part) for n, part in sums),
     )
     program = _gradient_program(
-        task, inputs, shared, readable, history, streams, stream
+        task, inputs, shared, readable, history, streams, stream, totals
     )
     return program, gathering
 
 
 def _gradient_program(
-    task, inputs, shared, readable, history, streams, stream
+    task, inputs, shared, readable, history, streams, stream, totals
 ) -> Program:
     gradient, features = task.gradient, task.sizes["features"]
     carried = {s: gradient.leaves[f"grad_{s}"] for s in task.states}
     carry, width = slots(list(carried.values()), task.sizes, task.machine, "carry")
-    targets: dict[Node, list[Place]] = {node: [p] for node, p in streams.items()}
+    stores = {**streams, **totals.after}
+    targets: dict[Node, list[Place]] = {node: [p] for node, p in stores.items()}
     stored = {f"grad_{s}_prev": carry[carried[s]] for s in task.states}
     stored["grad_x"] = Place("grad_x", 0, features)
     for name, place in stored.items():
         node = as_wide(gradient.results[name], gradient.leaves[name[len("grad_") :]])
         targets.setdefault(node, []).append(place)
     available = readable | {n: replace(p, shift=1) for n, p in carry.items()}
+    available |= totals.before
     leaving = _leaving(task)
     for name, (_, place) in leaving.items():
         node = gradient.leaves[f"grad_{name}"]
@@ -261,11 +272,15 @@ def _gradient_program(
             Buffer("grad_x", SEQUENCE, features, task.against_time),
             *_samples(task, "grad_first_"),
             stream,
+            *totals.buffers,
             Buffer("carry", CARRY, width),
             *layout.buffers(),
         ),
         places=layout.places,
-        first=tuple(Copy(f"grad_last_{s}", place) for s, place in enter),
+        first=(
+            *(Copy(f"grad_last_{s}", place) for s, place in enter),
+            *(Copy(None, Place(b.name, 0, b.width)) for b in totals.buffers),
+        ),
         last=tuple(Copy(f"grad_first_{s}", carry[carried[s]]) for s in task.states),
         ahead=tuple(layout.ahead),
         stages=tuple(layout.stages),

@@ -136,6 +136,15 @@ class Stage:
     stores: tuple[tuple[Node, Place], ...]
     idle: Stage | None = None
 
+    def replaced(self, places: Mapping[Node, Place]) -> list[Node]:
+        """Values in memory that the stage reads and stores new ones in place of."""
+        return [
+            operand
+            for node, place in self.stores
+            for operand in node.inputs
+            if places.get(operand) == place
+        ]
+
     def reads(self, places: Mapping[Node, Place]) -> Iterator[Place]:
         """Places that the stage reads, all moments taken as one."""
         inside = {*self.body, *(found.root for found in self.sums)}
@@ -151,9 +160,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Copy:
-    """A state enters its first moment, or leaves from its last: sample ↔ place."""
+    """A state enters its first moment, or leaves from its last: sample ↔ place.
 
-    sample: str
+    What enters is zero where `sample` is None.
+    """
+
+    sample: str | None
     place: Place
 
 

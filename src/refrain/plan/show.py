@@ -23,7 +23,7 @@ def _program(program: Program) -> list[str]:
     lines = [f"program {program.name}"]
     for kind, buffers in (("in", program.inputs), ("out", program.outputs)):
         lines += [f"  {kind:4}{_buffer(b)}" for b in buffers]
-    lines += [f"  first {_place(c.place)} = {c.sample}" for c in program.first]
+    lines += [f"  first {_place(c.place)} = {c.sample or 0}" for c in program.first]
     names: dict[Node, str] = {n: _place(p) for n, p in program.places.items()}
     if program.ahead:
         lines.append("  once")

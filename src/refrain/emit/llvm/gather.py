@@ -241,7 +241,11 @@ class _GatherOne:
                 so_far = code.b.load(total, typ=code.vector)
                 code.b.store(code.b.fadd(so_far, ends[v]), total)
 
-        self._blocks(block)
+        if self.buffers[work.right.buffer].kind == SAMPLE:  # summed over time already
+            with code.loop(0, self.batch) as sample:
+                block(sample, 0, 1)
+        else:
+            self._blocks(block)
         found = [code.b.load(v, typ=code.vector) for v in vectors]
         if work.part.shape:
             for v, value in enumerate(found):

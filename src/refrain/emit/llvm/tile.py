@@ -7,6 +7,7 @@ sample, such as a bias, is read once for all samples of the tile.
 from __future__ import annotations
 
 from collections import Counter
+from itertools import product
 from typing import Any
 
 from llvmlite import ir
@@ -16,9 +17,10 @@ from refrain.graph.node import Node
 from refrain.graph.ops import OPS
 from refrain.plan.layout import FIXED
 from refrain.plan.program import Place, Stage
+from refrain.plan.totals import TOTALS
 
 # Rows of these are whole vectors.
-PADDED = ("tape", "carry", "streams", "scratch", FIXED)
+PADDED = ("tape", "carry", "streams", "scratch", FIXED, TOTALS)
 
 
 class Tile:
@@ -43,6 +45,12 @@ class Tile:
         self.known: dict[tuple, ir.Value] = {}
         self.alike = self._alike()
         self.joined = self._joined()
+
+    def read_totals(self) -> None:
+        """Read what the stage replaces; a sample may be in the tile twice."""
+        for row, vector in product(range(len(self.samples)), range(self.stage.vectors)):
+            for node in self.stage.replaced(self.loop.program.places):
+                self.value(node, row, vector)
 
     def store(self, row: int, vector: int) -> None:
         """Compute and store everything that the stage stores."""

@@ -172,9 +172,13 @@ class TimeLoop:
         code = self.code
         with code.loop(self.first, self.end) as sample:
             for copy in copies:
-                width = copy.place.width
-                outside = self.row(Place(copy.sample, 0, width), sample)
                 inside = self.row(copy.place, sample)
+                outside = copy.sample and self.row(
+                    Place(copy.sample, 0, copy.place.width), sample
+                )
                 source, target = (outside, inside) if inwards else (inside, outside)
-                with code.loop(0, width) as unit:
-                    code.store(code.load(code.at(source, unit)), code.at(target, unit))
+                with code.loop(0, copy.place.width) as unit:
+                    value = ir.Constant(code.number, 0.0)
+                    if source is not None:
+                        value = code.load(code.at(source, unit))
+                    code.store(value, code.at(target, unit))
