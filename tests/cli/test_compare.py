@@ -200,10 +200,10 @@ def test_quiet_prints_the_table_alone_and_whole(refrain, tmp_path, monkeypatch):
 
 
 def test_a_probe_at_several_lengths_shows_who_still_learns(refrain, tmp_path):
-    probe = ("--probe", "digits", "--lengths", "8,4", "--cells", "rnn,gru")
+    probe = ("--probe", "digits", "--lengths", "8,4", "--cells", "gru")
     ended = refrain("compare", *probe, "-o", tmp_path, *QUICK)
     assert ended.code == 0, ended.err
-    heads, _, _, _, _, (_, *shown), limits, *_ = (
+    heads, _, _, _, (_, *shown), limits, *_ = (
         line.split() for line in ended.out.partition(" error rate at")[2].splitlines()
     )
     assert heads == ["length", "4", "8"]
@@ -222,7 +222,7 @@ def test_a_probe_at_several_lengths_shows_who_still_learns(refrain, tmp_path):
     assert "error rate of every network by length" in html
     # What is finished is kept, at each length.
     again = refrain("compare", *probe, "-o", tmp_path, *QUICK)
-    assert again.err.count("1 kept") >= 4
+    assert again.err.count("1 kept") >= 2
     assert "1 trained" not in again.err
 
 
