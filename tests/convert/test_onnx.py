@@ -9,75 +9,10 @@ from onnx import TensorProto, helper, numpy_helper
 import refrain
 from refrain.errors import ConversionError
 from tests.convert.architectures import real
+from tests.convert.nodes import FLOAT, GATES, STATES, USUAL, compared, model_of
 from tests.layers.contract import array
 
-BATCH, STEPS, FEATURES, UNITS = 3, 5, 4, 6
-GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
-STATES = {"RNN": "h", "LSTM": "hc", "GRU": "h"}
-FLOAT = TensorProto.FLOAT
-
-
-def model_of(kind, wired=(), drop=(), **attributes):
-    """A graph of one node, all of whose weights are other numbers."""
-    count = 2 if attributes.get("direction") == "bidirectional" else 1
-    rows = GATES[kind] * UNITS
-    weights = {
-        "W": 0.5 * real(count, rows, FEATURES, seed=1),
-        "R": 0.4 * real(count, rows, UNITS, seed=2),
-        "B": 0.3 * real(count, 2 * rows, seed=3),
-        "P": 0.3 * real(count, 3 * UNITS, seed=4),
-    }
-    state = (count, BATCH, UNITS)
-    free = {
-        "X": (FLOAT, (STEPS, BATCH, FEATURES)),
-        "sequence_lens": (TensorProto.INT32, (BATCH,)),
-        "initial_h": (FLOAT, state),
-        "initial_c": (FLOAT, state),
-    }
-    names = ("X", "W", "R", "B", "sequence_lens", "initial_h", "initial_c", "P")
-    kept = {"X", "W", "R", "B", *wired} - set(drop)
-    inputs = [name if name in kept else "" for name in names]
-    outputs = ["Y", *(f"Y_{s}" for s in STATES[kind])]
-    node = helper.make_node(
-        kind,
-        inputs[: 8 if kind == "LSTM" else 6],
-        outputs,
-        hidden_size=UNITS,
-        **attributes,
-    )
-    tensors = [numpy_helper.from_array(v, n) for n, v in weights.items() if n in kept]
-    graph = helper.make_graph(
-        [node],
-        "one",
-        [helper.make_tensor_value_info(n, *v) for n, v in free.items() if n in kept],
-        [helper.make_tensor_value_info(n, FLOAT, None) for n in outputs],
-        tensors,
-    )
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=9
-    )
-
-
-def compared(model, kind, wired, both):
-    """Outputs of ours and of ONNX Runtime, in Keras's shapes."""
-    lengths = np.array([5, 2, 3], "int32")
-    x = real(BATCH, STEPS, FEATURES, seed=7)
-    count = 2 if both else 1
-    states = {f"initial_{s}": real(count, BATCH, UNITS, seed=ord(s)) for s in "hc"}
-    fed = {"X": x.swapaxes(0, 1), "sequence_lens": lengths, **states}
-    session = onnxruntime.InferenceSession(model.SerializeToString())
-    taken = {i.name for i in session.get_inputs()}
-    y, *last = session.run(None, {k: v for k, v in fed.items() if k in taken})
-    expected = [y.transpose(2, 0, 1, 3).reshape(BATCH, STEPS, -1)]
-    expected += [state[k] for k in range(count) for state in last]
-    given = [x]
-    if "sequence_lens" in wired:
-        given.append(np.arange(STEPS) < lengths[:, None])
-    if "initial_h" in wired:
-        given += [states[f"initial_{s}"][k] for k in range(count) for s in STATES[kind]]
-    given = given if len(given) > 1 else x
-    return [array(a) for a in refrain.from_onnx(model)(given)], expected
-
+BATCH, STEPS, FEATURES, UNITS = USUAL
 
 INITIAL = {kind: tuple(f"initial_{s}" for s in STATES[kind]) for kind in STATES}
 
@@ -98,7 +33,7 @@ def test_nodes_compute_what_onnx_runtime_does(kind, attributes, direction, wired
     names = ("sequence_lens",) if "lengths" in wired else ()
     names += INITIAL[kind] if "states" in wired else ()
     model = model_of(kind, names, direction=direction, **attributes)
-    found, expected = compared(model, kind, names, direction == "bidirectional")
+    found, expected = compared(model, kind, names)
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
@@ -130,8 +65,7 @@ SETTINGS = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_of_nodes(name):
     kind, settings = SETTINGS[name]
-    both = settings.get("direction") == "bidirectional"
-    found, expected = compared(model_of(kind, **settings), kind, (), both)
+    found, expected = compared(model_of(kind, **settings), kind, ())
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
 

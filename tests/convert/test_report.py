@@ -54,15 +54,17 @@ def test_a_report_says_what_runs_each_layer_and_why():
     report = refrain.convert.report(fast)
     after = {e.path: e for e in report.entries}
     assert not any(e.ours for e in before.values())
-    assert {p for p, e in after.items() if e.ours} == {both, "both/backward_lstm"}
+    ran = {both, "both/backward_lstm", "bent"}
+    assert {p for p, e in after.items() if e.ours} == ran
     assert "accelerate runs it from the equations of lstm" in before[both].text
     assert "native kernels from the equations of lstm" in after[both].text
     assert "ConvLSTMCell is not written as equations" in after["conv"].text
-    assert "the activation <lambda> is not one" in after["bent"].text
+    assert "accelerate runs it from the equations of GRUCell" in before["bent"].text
+    assert "native kernels from the equations of GRUCell" in after["bent"].text
     assert "Fading is not written as equations" in after["faded"].text
     assert "Own is a class of its own" in after["own"].text
     assert str(report).startswith(
-        "mixed: refrain runs 2 of 6 recurrent layers\n  conv: "
+        "mixed: refrain runs 3 of 6 recurrent layers\n  conv: "
     )
 
 

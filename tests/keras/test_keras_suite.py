@@ -14,7 +14,9 @@ from tests.keras.replaced import EXCLUDED
 
 TESTS = Path(keras.__file__).parent / "src" / "layers" / "rnn"
 OURS = ("simple_rnn", "lstm", "gru", "bidirectional", "rnn", "stacked_rnn_cells")
-FILES = [*OURS, "time_distributed"]  # the last is Keras's own layer
+FILES = [*OURS, "time_distributed", "dropout_rnn_cell"]
+# Layers that are Keras's own.
+LEFT_OUT = ["conv_lstm", "conv_lstm1d", "conv_lstm2d", "conv_lstm3d"]
 ROOT = Path(__file__).parents[2]
 
 
@@ -63,3 +65,11 @@ def test_keras_own_tests_pass_with_our_layers(backend, tmp_path):
     assert found["outcomes"]["skipped"] <= len(EXCLUDED) + 1
     for name in OURS:
         assert found["used"][f"{name}_test"] >= 10, f"{name}: nothing was replaced"
+
+
+def test_what_is_left_out_is_told():
+    shipped = {file.name.removesuffix("_test.py") for file in TESTS.glob("*_test.py")}
+    assert shipped == {*FILES, *LEFT_OUT}
+    page = (ROOT / "docs" / "semantics.md").read_text()
+    for name in (*EXCLUDED, *(f"{name}_test.py" for name in LEFT_OUT)):
+        assert f"`{name}`" in page

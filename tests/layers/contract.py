@@ -62,15 +62,26 @@ class Trial:
 
     def gradients(self) -> dict[str, np.ndarray]:
         """Outputs, and the slope of a random sum of them for all that enters."""
-        slopes = {"jax": _on_jax, "torch": _on_torch, "tensorflow": _on_tensorflow}
-        slope = slopes[keras.backend.backend()]
-        outputs, grads = slope(self.layer, self.x, self.states, self.call)
-        names = ["x", *(f"state {k}" for k, _ in enumerate(tree.flatten(self.states)))]
-        names += [f"{k} {v.name}" for k, v in enumerate(self.layer.trainable_variables)]
-        found = {f"output {k}": array(o) for k, o in enumerate(outputs)}
-        for name, gradient in zip(names, grads, strict=True):
-            found[f"gradient of {name}"] = array(gradient)
-        return found
+        return slopes_of(self.layer, self.x, self.states, self.call)
+
+
+def slopes_of(layer: Any, x: Any, states: Any, call: dict[str, Any]) -> dict[str, Any]:
+    """What a layer returns, and the slope of a random sum of that for all that enters.
+
+    Args:
+        layer: a Keras layer with `initial_state` in its call.
+        x: what it reads.
+        states: its first states; none for an empty list.
+        call: further arguments of the call.
+    """
+    slopes = {"jax": _on_jax, "torch": _on_torch, "tensorflow": _on_tensorflow}
+    outputs, grads = slopes[keras.backend.backend()](layer, x, states, call)
+    names = ["x", *(f"state {k}" for k, _ in enumerate(tree.flatten(states)))]
+    names += [f"{k} {v.name}" for k, v in enumerate(layer.trainable_variables)]
+    found = {f"output {k}": array(o) for k, o in enumerate(outputs)}
+    for name, gradient in zip(names, grads, strict=True):
+        found[f"gradient of {name}"] = array(gradient)
+    return found
 
 
 def assert_same(
@@ -147,13 +158,11 @@ def without_gradients() -> Any:
 def _on_jax(layer, x, states, call):
     import jax
 
-    frozen = [v.value for v in layer.non_trainable_variables]
-
     def loss(x, states, trainable):
-        given = {"initial_state": states or None, **call}
-        outputs, _ = layer.stateless_call(trainable, frozen, x, **given)
-        outputs = tree.flatten(outputs)
-        return _random_sum(outputs), outputs
+        values = list(zip(layer.trainable_variables, trainable, strict=True))
+        with keras.StatelessScope(state_mapping=values):
+            outputs = tree.flatten(layer(x, initial_state=states or None, **call))
+            return _random_sum(outputs), outputs
 
     slope = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True))
     trainable = [v.value for v in layer.trainable_variables]

@@ -19,6 +19,7 @@ SAME = {
         "float32",
         "float64",
         "traced",
+        "sight",
         "unread",
         "differential",
     ),

@@ -97,15 +97,18 @@ def test_nothing_changes_where_nobody_asks_for_gradients(name):
     assert_same(found, {output: expected(name)[output] for output in found})
 
 
+@pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_is_near_to_float32(policy):
+def test_mixed_precision_is_near_to_float32(policy, training):
     def stack(of, policy):
-        cells = [of.LSTMCell(6, dtype=policy), of.GRUCell(5, dtype=policy)]
+        more = {"dtype": policy, **(DROPPED if training else {})}
+        cells = [of.LSTMCell(6, **more), of.GRUCell(5, **more)]
         return of.RNN(cells, return_sequences=True, dtype=policy)
 
-    case = Case(lambda of: stack(of, policy), mask="ragged")
-    exact = Trial(layers, Case(lambda of: stack(of, "float32"), mask="ragged"))
-    found, expected = Trial(layers, case).outputs(), exact.outputs()
+    call = {"mask": "ragged", "training": training}
+    exact = Trial(layers, Case(lambda of: stack(of, "float32"), **call))
+    found = Trial(layers, Case(lambda of: stack(of, policy), **call)).outputs()
+    expected = exact.outputs()
     assert str(found["output 0"].dtype) == policy.removeprefix("mixed_")
     coarse = found["output 0"].astype("float32")
     np.testing.assert_allclose(coarse, expected["output 0"], atol=0.02)

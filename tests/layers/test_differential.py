@@ -1,10 +1,9 @@
 """Random layers of ours against Keras's: outputs, states, gradients, penalties.
 
-REFRAIN_DRAWS sets how many are drawn, e.g. 2000 for a long run. Without it, 100 run on
-torch and 40 on TensorFlow (`test_backends.py`), and 30 on JAX, which compiles each.
+REFRAIN_DRAWS sets how many are drawn, e.g. 2000 for a long run, or 500-1000 for a part
+of it. Without it, 100 run on torch and 40 on TensorFlow (`test_backends.py`), and 30 on
+JAX, which compiles each.
 """
-
-import os
 
 import keras
 import numpy as np
@@ -12,11 +11,10 @@ import pytest
 
 from refrain import layers
 from tests.layers.contract import Trial, array, assert_same
-from tests.layers.draws import differs_by_design, draw, overwrites_states
+from tests.layers.draws import differs_by_design, draw, overwrites_states, seeds
 
 BACKEND = keras.backend.backend()
-SHORT = {"jax": "30", "torch": "100", "tensorflow": "40"}
-COUNT = int(os.environ.get("REFRAIN_DRAWS", SHORT[BACKEND]))
+SEEDS = seeds({"jax": 30, "torch": 100, "tensorflow": 40}[BACKEND])
 GROUPS = 5
 
 # Keras minds a softmax of one unit.
@@ -26,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*softmax over axis:UserWarning"
 @pytest.mark.parametrize("group", range(GROUPS))
 def test_random_layers_equal_those_of_keras(group):
     compared = 0
-    for seed in range(group, COUNT, GROUPS):
+    for seed in SEEDS[group::GROUPS]:
         drawn = draw(seed)
         if differs_by_design(drawn, BACKEND):
             continue

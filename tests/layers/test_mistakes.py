@@ -87,6 +87,22 @@ def test_weights_that_do_not_fit(change, received):
 
 
 @pytest.mark.parametrize(
+    ("layer", "shape", "expected"),
+    [
+        (layers.Bidirectional(layers.SimpleRNN(2)), (None, 3, 4), r"kernel \(4, 2\), "),
+        (layers.RNN([layers.LSTMCell(2)]), (None, 3, 4), r"kernel \(4, 8\), "),
+        (layers.LSTMCell(2), (None, 4), r"kernel \(4, 8\), "),
+        (layers.CellLayer(mgu(2)), (None, 4), r"kernel \(4, 4\), "),
+    ],
+    ids=["both ways", "stack", "cell", "equations"],
+)
+def test_weights_that_do_not_fit_other_layers(layer, shape, expected):
+    layer.build(shape)
+    with pytest.raises(LayerError, match=f"{expected}.* received .*\n  Hint: build"):
+        layer.set_weights([array(w.value).T for w in layer.weights])
+
+
+@pytest.mark.parametrize(
     "make", [layers.LSTM, lambda n, **kw: layers.Bidirectional(layers.GRU(n, **kw))]
 )
 def test_another_batch_than_states_are_kept_for(make):

@@ -250,15 +250,23 @@ def test_what_is_refused_runs_as_keras_runs_it(name):
     assert_same(Trial(layers, case).outputs(), Trial(keras.layers, case).outputs())
 
 
-def test_steps_that_differ_each_time_are_refused():
-    rng = np.random.default_rng(0)
+def random_step(inputs, states):
+    new = states[0] * RNG.random() + ops.mean(inputs, -1, keepdims=True)
+    return new, [new]
 
-    class Random(Cell):
-        def call(self, inputs, states):
-            new = states[0] * rng.random() + ops.mean(inputs, -1, keepdims=True)
-            return new, [new]
 
-    layer = layers.RNN(Random())
+RNG = np.random.default_rng(0)
+RANDOM = {
+    "one mode": lambda self, inputs, states: random_step(inputs, states),
+    "two modes": lambda self, inputs, states, training=False: random_step(
+        inputs, states
+    ),
+}
+
+
+@pytest.mark.parametrize("modes", RANDOM)
+def test_steps_that_differ_each_time_are_refused(modes):
+    layer = layers.RNN(type("Random", (Cell,), {"call": RANDOM[modes]})())
     layer.build(SHAPE)
     assert "does not do the same each time" in layer.explain()
 

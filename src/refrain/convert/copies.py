@@ -21,7 +21,8 @@ from keras import ops, tree
 from refrain.errors import ConversionError, RefrainError, innermost
 
 # Arguments that Keras tells itself.
-_EVERY_MODEL = ("self", "name", "trainable", "dtype", "inputs", "outputs")
+_EVERY_LAYER = ("name", "trainable", "dtype")
+_EVERY_MODEL = ("self", *_EVERY_LAYER, "inputs", "outputs")
 # What a layer, with its configuration, becomes: a class and what that is made of.
 Becomes = Callable[[Any, dict[str, Any]], tuple[type, dict[str, Any]] | None]
 
@@ -92,6 +93,20 @@ def layers_of(model: Any) -> list[Any]:
     return model._flatten_layers()
 
 
+def _taken(layer: Any, config: dict[str, Any]) -> dict[str, Any]:
+    """A model's configuration, without what Keras tells and its class does not take.
+
+    What it does not take, it sets itself, or its copy gets it afterwards.
+    """
+    kind, told = type(layer), type(layer).get_config.__module__
+    taken = inspect.signature(kind.__init__).parameters
+    open_ended = any(p.kind == p.VAR_KEYWORD for p in taken.values())
+    if open_ended or not (isinstance(layer, keras.Model) and told.startswith("keras.")):
+        return config
+    unasked = [name for name in _EVERY_LAYER if name not in taken]
+    return {k: value for k, value in config.items() if k not in unasked}
+
+
 def arguments_of(found: type) -> set[str]:
     """Names that a class and its bases take when they are made."""
     makers = [c.__init__ for c in found.__mro__ if "__init__" in vars(c)]
@@ -113,6 +128,7 @@ def _structure(model: Any, becomes: Becomes) -> Any:
                 taken = arguments_of(found).intersection(given)
                 part["config"] = {key: given[key] for key in taken}
             elif not _of_keras(layer):
+                part["config"] = _taken(layer, part["config"])
                 name = keras.saving.get_registered_name(type(layer))
                 if custom.setdefault(name, type(layer)) is not type(layer):
                     raise ConversionError(

@@ -1,7 +1,8 @@
 """Whose classes the names in `keras.layers` are: Keras's, or ours.
 
 A model that is built or loaded looks its layers up by these names, so they decide what
-it is made of.
+it is made of. Code may have taken Keras's classes under names of its own before; while
+the names are ours, a call of such a class makes a layer of ours as well.
 """
 
 from __future__ import annotations
@@ -38,6 +39,22 @@ def assign(classes: Mapping[str, type]) -> None:
                 setattr(sys.modules[place], name, found)
         # What a configuration is read by.
         api_export.REGISTERED_NAMES_TO_OBJS[f"keras.layers.{name}"] = found
+        if not name.endswith("Cell"):  # our layers run Keras's cells as well
+            _let_make(KERAS[name], found)
+
+
+def _let_make(kind: Any, found: type) -> None:
+    """Let a call of Keras's class make this class; derived classes stay as they are."""
+    if "__new__" in vars(kind):
+        del kind.__new__
+    if found is kind:
+        return
+    inherited = kind.__new__
+
+    def make(cls: type, *args: Any, **kwargs: Any) -> Any:
+        return inherited(found if cls is kind else cls, *args, **kwargs)
+
+    kind.__new__ = staticmethod(make)
 
 
 def assigned() -> dict[str, type]:

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 
 from refrain.convert.names import TO_OURS
-from refrain.layers.details import recurrent_layers
-from refrain.layers.equations import Untraced, equations_of
+from refrain.layers.details import equations_of_layer, recurrent_layers
+from refrain.layers.symbolic import Untraced
 
 
 @dataclass(frozen=True)
@@ -47,14 +47,15 @@ def report(model: Any) -> Report:
 
 
 def _entry(path: str, layer: Any) -> Entry:
-    cells = getattr(layer.cell, "cells", [layer.cell])
+    ours = hasattr(layer, "explain")
+    text = layer.explain().removeprefix(f"{layer.name}: ") if ours else ""
     try:
-        names = ", ".join(equations_of(cell).cell.name for cell in cells)
+        names = ", ".join(sized.cell.name for sized in equations_of_layer(layer))
     except Untraced as reason:
-        backend = keras.backend.backend()
-        return Entry(path, False, f"Keras's own loop on {backend}, because {reason}")
-    if hasattr(layer, "explain"):
-        return Entry(path, True, layer.explain().removeprefix(f"{layer.name}: "))
+        loop = f"Keras's own loop on {keras.backend.backend()}, because {reason}"
+        return Entry(path, False, text or loop)
+    if ours:
+        return Entry(path, True, text)
     kind = type(layer).__name__
     if type(layer) in TO_OURS:
         text = f"Keras's {kind}; accelerate runs it from the equations of {names}"

@@ -9,12 +9,12 @@ import keras
 from keras import ops, tree
 
 from refrain.errors import CellError
-from refrain.layers.checks import carry_mask, mask_of_call
+from refrain.layers.checks import CheckedWeights, carry_mask, mask_of_call
 from refrain.layers.equations import PACKAGE
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
-class Bidirectional(keras.layers.Bidirectional):
+class Bidirectional(CheckedWeights, keras.layers.Bidirectional):
     """Two copies of a recurrent layer, one against time: keras.layers.Bidirectional.
 
     Lengths and resets are for both directions: `resets` marks the steps at which

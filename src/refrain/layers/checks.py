@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -70,21 +70,27 @@ def check_batch(layer: Any, sequences: Any) -> None:
         )
 
 
-def check_weights(layer: Any, given: Sequence[Any]) -> None:
-    """Refuse arrays that are not a layer's weights by number and shape.
+class CheckedWeights:
+    """For layers: they say which weights they take."""
 
-    Raises:
-        LayerError: they are others.
-    """
-    expected = [tuple(weight.shape) for weight in layer.weights]
-    received = [np.shape(array) for array in given]
-    if expected != received:
-        named = ", ".join(f"{w.name} {tuple(w.shape)}" for w in layer.weights)
-        raise LayerError(
-            f"{layer.name}: expected weights of shape {named or 'none'}; received "
-            f"{_listed(received)}.\n  Hint: build the layer first; weights of PyTorch "
-            "and ONNX are packed otherwise, see refrain.from_torch and from_onnx."
-        )
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set the weights, in the order of `weights`, to arrays of their shapes.
+
+        Raises:
+            LayerError: they are others, by number or shape.
+        """
+        layer, above = cast(Any, self), cast(Any, super())
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        received = [np.shape(array) for array in weights]
+        if expected != received:
+            named = ", ".join(f"{w.name} {tuple(w.shape)}" for w in layer.weights)
+            raise LayerError(
+                f"{layer.name}: expected weights of shape {named or 'none'}; received "
+                f"{_listed(received)}.\n  Hint: build the layer first; weights of "
+                "PyTorch and ONNX are packed otherwise, see refrain.from_torch and "
+                "from_onnx."
+            )
+        above.set_weights(weights)
 
 
 def checked_states(

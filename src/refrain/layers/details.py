@@ -9,11 +9,30 @@ from typing import Any
 import keras
 
 from refrain.cells import SizedCell
+from refrain.layers.traced import equations_of_stack
 
 # Kept from now: `refrain.accelerate()` lets Keras's names stand for our classes.
-_KerasRNN = keras.layers.RNN
+_KerasRNN, _KerasStack = keras.layers.RNN, keras.layers.StackedRNNCells
 
 BATCH, TIMESTEPS = 32, 100  # for which speed is measured
+
+
+def cells_of(cell: Any) -> list[Any]:
+    """The cells of a stack in their order, or the only one."""
+    return list(cell.cells) if isinstance(cell, _KerasStack) else [cell]
+
+
+def equations_of_layer(layer: Any) -> list[SizedCell]:
+    """The equations of a recurrent layer's cells, of ours or of Keras's own.
+
+    Raises:
+        Untraced: those of a cell are not known, or not before the layer is built.
+    """
+    built = (layer.built and layer.get_build_config()) or {}
+    # Keras tells one shape by this name, and more of them by the names in `build`.
+    shapes = built.get("shapes_dict", {"only": built.get("input_shape", ())})
+    shape = next(iter(shapes.values()))
+    return equations_of_stack(cells_of(layer.cell), shape)
 
 
 def kernel_details(

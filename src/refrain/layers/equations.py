@@ -23,7 +23,12 @@ from refrain.cells.weights import Initializer, Weight
 from refrain.errors import CellError, LayerError
 from refrain.graph.dropout import INPUT, RECURRENT, with_dropout
 from refrain.graph.functions import ACTIVATIONS
-from refrain.layers.checks import check_activations, checked_states, sized_cell
+from refrain.layers.checks import (
+    CheckedWeights,
+    check_activations,
+    checked_states,
+    sized_cell,
+)
 from refrain.layers.scan import Executor, Weights
 from refrain.layers.symbolic import Untraced
 
@@ -123,7 +128,8 @@ def dropout_masks(cell: Any, x: Any, state: Any) -> dict[str, Any]:
         masks |= _by_gate(INPUT, gates, cell.get_dropout_mask(x))
     if 0.0 < getattr(cell, "recurrent_dropout", 0.0) < 1.0:
         masks |= _by_gate(RECURRENT, gates, cell.get_recurrent_dropout_mask(state))
-    return masks
+    # In a stack Keras may have drawn them in the dtype of another cell.
+    return {name: ops.cast(mask, cell.compute_dtype) for name, mask in masks.items()}
 
 
 def _by_gate(kind: str, gates: tuple[str, ...], drawn: Any) -> dict[str, Any]:
@@ -132,7 +138,7 @@ def _by_gate(kind: str, gates: tuple[str, ...], drawn: Any) -> dict[str, Any]:
     return {f"{kind}.{gate}": mask for gate, mask in zip(gates, drawn, strict=True)}
 
 
-class EquationCall(keras.layers.Layer):
+class EquationCall(CheckedWeights, keras.layers.Layer):
     """One step of a Keras cell, computed from its equations where they are known."""
 
     def __init__(self, *args: Any, **kwargs: Any):

@@ -17,15 +17,15 @@ from refrain.cells import Cell, SizedCell
 from refrain.errors import CellError
 from refrain.layers.beyond import ARGUMENTS, FirstStates, Steps, zoneout_rates
 from refrain.layers.checks import (
+    CheckedWeights,
     carry_mask,
     check_activations,
     check_batch,
-    check_weights,
     checked_states,
     mask_of_call,
     sized_cell,
 )
-from refrain.layers.details import kernel_details
+from refrain.layers.details import cells_of, equations_of_layer, kernel_details
 from refrain.layers.equations import (
     PACKAGE,
     CellLayer,
@@ -40,10 +40,10 @@ from refrain.layers.traced import equations_of_stack
 from refrain.layers.unread import run_unread
 
 # Kept from now: `refrain.accelerate()` lets Keras's names stand for our classes.
-_KerasRNN, _KerasStack = keras.layers.RNN, keras.layers.StackedRNNCells
+_KerasRNN = keras.layers.RNN
 
 
-class EquationLoop(keras.layers.RNN):
+class EquationLoop(CheckedWeights, keras.layers.RNN):
     """The inner loop of a recurrent layer: a cell's graph over a sequence.
 
     At a step that a mask leaves out, the states stay. The output is that of the step
@@ -90,7 +90,7 @@ class EquationLoop(keras.layers.RNN):
         Raises:
             CellError: a rate is wrong, or for a state that there is not.
         """
-        cells = _cells(self.cell)
+        cells = cells_of(self.cell)
         if all(map(has_equations, cells)):  # others are read when they are built
             zoneout_rates(self.name, self.zoneout, list(map(equations_of, cells)))
         if self.zoneout:
@@ -109,18 +109,13 @@ class EquationLoop(keras.layers.RNN):
         self, sequences_shape: Any, initial_state_shape: Any | None = None
     ) -> None:
         """Create the cell's variables; from now on inputs have as many features."""
-        check_sizes(self.name, _cells(self.cell), sequences_shape[-1])
+        check_sizes(self.name, cells_of(self.cell), sequences_shape[-1])
         if self.trainable_initial_state and not self.first_states.built:
             self.first_states.build()
         super().build(sequences_shape, initial_state_shape)
         if len(sequences_shape) == 3:
             features = sequences_shape[-1]
             self.input_spec = keras.InputSpec(ndim=3, axes={-1: features})
-
-    def set_weights(self, weights: Any) -> None:
-        """Set the weights, in the order of `weights`, to arrays of their shapes."""
-        check_weights(self, weights)
-        super().set_weights(weights)
 
     @property
     def variables(self) -> list[Any]:
@@ -186,7 +181,7 @@ class EquationLoop(keras.layers.RNN):
         if self.stateful and keras.backend.backend() == "torch":
             # They are overwritten in place, and backward still needs these.
             initial_state = tree.map_structure(ops.copy, initial_state)
-        cells = _cells(self.cell)
+        cells = cells_of(self.cell)
         try:
             sized = equations_of_stack(cells, sequences.shape, training)
         except Untraced as reason:
@@ -246,10 +241,8 @@ class EquationLoop(keras.layers.RNN):
                 and compile time, and their speed, which is measured for it.
         """
         backend = keras.backend.backend()
-        spec: Any = self.input_spec
-        shape: Any = (None, None, spec.axes.get(-1)) if self.built and spec else ()
         try:
-            cells = equations_of_stack(_cells(self.cell), shape)
+            cells = equations_of_layer(self)
         except Untraced as reason:
             if not self.built:
                 return f"{self.name}: not known before it is built: {reason}"
@@ -265,13 +258,9 @@ class EquationLoop(keras.layers.RNN):
         line = f"{self.name}: native kernels from the equations of {names} ({why})"
         if not (details and self.built):
             return line
+        spec: Any = self.input_spec
         wanted = self.compute_dtype, self.return_sequences, self.go_backwards
-        return f"{line}\n{kernel_details(cells, shape[-1], *wanted)}"
-
-
-def _cells(cell: Any) -> list[Any]:
-    stacked = isinstance(cell, _KerasStack)
-    return list(cell.cells) if stacked else [cell]
+        return f"{line}\n{kernel_details(cells, spec.axes[-1], *wanted)}"
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -310,7 +299,7 @@ class RNN(EquationLoop):
         if isinstance(cell, (list, tuple)):
             cell = StackedRNNCells(cell)
         super().__init__(as_keras_cell(cell), *args, **kwargs)
-        if all(map(has_equations, _cells(self.cell))):
+        if all(map(has_equations, cells_of(self.cell))):
             self.input_spec = keras.InputSpec(ndim=3)
 
 

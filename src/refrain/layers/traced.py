@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -25,6 +26,7 @@ from refrain.graph.show import show
 from refrain.graph.verify import verify
 from refrain.layers.equations import equations_of
 from refrain.layers.operations import OVER_UNITS, POINTWISE
+from refrain.layers.sight import remembered
 from refrain.layers.symbolic import Step, Untraced, symbolic_step
 
 FEATURES, UNITS = "features", "units"
@@ -71,21 +73,24 @@ def equations_of_stack(
         except Untraced as reason:
             if len(shape) != 3:
                 raise
-            try:
-                sized = _in_both_modes(cell, shape[-1], bool(training))
-            except Untraced as why:
-                raise Untraced(f"{reason}; {why}") from None
+            key = shape[-1], bool(training)
+            sized = remembered(cell, key, partial(_in_both_modes, cell, *key))
+            if isinstance(sized, str):
+                raise Untraced(f"{reason}; {sized}") from None
         found.append(sized)
         shape = (*shape[:2], sized.output_size)
     return found
 
 
-def _in_both_modes(cell: Any, features: Any, training: bool) -> SizedCell:
-    """One path for `fit` and `predict`, though their equations may differ."""
-    other = traced_cell(cell, features, not training)
-    sized = traced_cell(cell, features, training)
-    if not cell._call_has_training_arg and other.cell is not sized.cell:
-        raise Untraced(f"{type(cell).__name__}.call does not do the same each time")
+def _in_both_modes(cell: Any, features: Any, training: bool) -> SizedCell | str:
+    """The equations, or why there are none: in one mode, one path for both."""
+    try:
+        modes = (not training, training, training)
+        _, sized, again = (traced_cell(cell, features, mode) for mode in modes)
+    except Untraced as reason:
+        return str(reason)
+    if again.cell is not sized.cell:
+        return f"{type(cell).__name__}.call does not do the same each time"
     return sized
 
 
