@@ -3,6 +3,7 @@
 import io
 import json
 import warnings
+from importlib.util import find_spec
 
 import pytest
 
@@ -176,6 +177,29 @@ def test_a_configuration_that_cannot_serve(
     )
     assert message in line
     assert [path.name for path in tmp_path.iterdir()] == ["job.toml"]
+
+
+@pytest.mark.parametrize(
+    ("job", "data", "options"),
+    [
+        ("forecast", "sales.csv", ("--horizon", 3, "--no-ets")),
+        ("sentiment", "reviews.csv", ("--min-count", 1)),
+    ],
+)
+def test_tensorboard_works_or_says_what_it_needs(
+    job, data, options, folder, refrain, tmp_path
+):
+    board, output = tmp_path / "board", tmp_path / "m.refrain"
+    small = ("--units", 2, "--epochs", 1, "-o", output, *options)
+    ended = refrain("train", job, folder / data, "--tensorboard", board, *small)
+    absent = [n for n in ("tensorflow", "tensorboard") if find_spec(n) is None]
+    if absent:
+        assert ended.code == 2
+        assert f"--tensorboard needs {' and '.join(absent)}" in ended.err
+        assert not list(tmp_path.iterdir())
+    else:
+        assert ended.code == 0, ended.err
+        assert list(board.rglob("events.*"))
 
 
 def test_a_stream_of_what_is_none(folder, refused):

@@ -64,8 +64,9 @@ def evaluate(
         finite = {k: v if math.isfinite(v) else None for k, v in figures.items()}
         print(json.dumps(finite, indent=1))
         return
+    width = max(map(len, figures)) + 2
     for name, value in figures.items():
-        print(f"{name.replace('_', ' '):<12}{value:>9.4f}")
+        print(f"{name.replace('_', ' '):<{width}}{value:>10.4g}")
 
 
 def standard_input() -> Iterator[str]:

@@ -13,6 +13,8 @@ from typing import Any
 from refrain.errors import OptionError
 from refrain.files import make_folder
 
+_WRITERS = ("tensorflow", "tensorboard")
+
 
 @contextlib.contextmanager
 def training_folder(output: Path, anew: bool, quiet: bool) -> Iterator[Path]:
@@ -44,14 +46,15 @@ def tensorboard_callbacks(folder: Path | None) -> list[Any]:
     """The callbacks that write losses for TensorBoard; none without a folder.
 
     Raises:
-        OptionError: TensorFlow is not installed.
+        OptionError: TensorFlow or TensorBoard is not installed.
     """
     if folder is None:
         return []
-    if importlib.util.find_spec("tensorflow") is None:
+    missing = [n for n in _WRITERS if importlib.util.find_spec(n) is None]
+    if missing:
         raise OptionError(
-            "--tensorboard needs TensorFlow, which Keras writes with; run: pip install "
-            "'refrain[tensorflow]'"
+            f"--tensorboard needs {' and '.join(missing)}, which Keras writes with; "
+            "run: pip install 'refrain[tensorboard]'"
         )
     import keras
 

@@ -26,7 +26,7 @@ def test_intervals_cover_what_they_say(rng, windows):
         truth = rng.normal(size=(windows, 3)) * spread
         shift = fit_shift(narrow(windows), truth, LEVELS, windows)
         later = rng.normal(size=(200, 3)) * spread
-        covered.append(coverage(apply_shift(narrow(200), shift), later))
+        covered.append(coverage(apply_shift(narrow(200), shift, LEVELS), later))
     found = np.mean(covered, axis=0)
     # At least what they say, and little more than the rank of few values asks for.
     assert (found > 0.89).all()
@@ -65,3 +65,13 @@ def test_too_few_windows_are_told():
     assert advice((0.1, 0.5, 0.9), 9) == ()
     assert advice((0.1, 0.5, 0.9), 8)
     assert advice((0.5,), 1) == ()
+
+
+def test_the_median_stays_and_quantiles_rise(rng):
+    outputs = rng.normal(size=(40, 3, 5))
+    shift = np.array([3.0, -1, 0, -2, 1]) * np.ones((3, 1))  # some past the median
+    found = apply_shift(outputs, shift, LEVELS)
+    assert (np.diff(found, axis=-1) >= 0).all()
+    np.testing.assert_array_equal(found[..., 2], np.median(outputs, axis=-1))
+    ordered = np.sort(outputs, axis=-1)
+    np.testing.assert_array_equal(apply_shift(outputs, 0 * shift, LEVELS), ordered)

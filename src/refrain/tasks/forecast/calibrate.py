@@ -46,13 +46,20 @@ def fit_shift(
     return shift
 
 
-def apply_shift(outputs: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Quantiles `(windows, horizon, levels)` in rising order, moved.
+def apply_shift(
+    outputs: np.ndarray, shift: np.ndarray, levels: Sequence[float]
+) -> np.ndarray:
+    """Quantiles `(windows, horizon, levels)` moved, in rising order.
 
     Nothing but training keeps quantiles from crossing; put in order they err less
-    (Chernozhukov et al. 2010, doi:10.3982/ECTA7880).
+    (Chernozhukov et al. 2010, doi:10.3982/ECTA7880). The median then stays where it is,
+    and pushes away those that were moved past it.
     """
-    return np.sort(outputs + shift, axis=-1)
+    moved = np.sort(outputs, axis=-1) + shift
+    middle = list(levels).index(0.5)
+    above = np.maximum.accumulate(moved[..., middle:], axis=-1)
+    below = np.minimum.accumulate(moved[..., middle::-1], axis=-1)
+    return np.concatenate([below[..., :0:-1], above], axis=-1)
 
 
 def advice(levels: Sequence[float], apart: int) -> tuple[str, ...]:

@@ -160,7 +160,7 @@ class ForecastStream:
         track = self._track
         samples = cut_samples(track, np.array([self._origin]), self._layout)
         outputs = self._network(samples.past[0], samples.ahead[0])[None]
-        moved = apply_shift(np.sort(outputs, axis=-1), self._shift)
+        moved = apply_shift(outputs, self._shift, self.levels)
         return track.scaling.restore(samples.restore(moved))[0]
 
     def _longer(self, value: float, past: np.ndarray, known: np.ndarray) -> Track:

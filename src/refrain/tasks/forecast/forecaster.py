@@ -112,7 +112,7 @@ class Forecaster(BaseEstimator, ForecastOptions):
         self.network_, self.training_ = learn(
             self, *parts, self.budget(), watch, "final"
         )
-        learnt = self._outputs(validation)
+        learnt = np.sort(self._outputs(validation), axis=-1)
         self.shift_ = fit_shift(learnt, validation.targets, levels, apart)
         firsts = [end.validation for end in design.ends]
         self.backtest_, self.rolled_ = self._backtest(design.tracks, firsts)
@@ -264,16 +264,15 @@ class Forecaster(BaseEstimator, ForecastOptions):
         }
 
     def _outputs(self, samples: Samples) -> np.ndarray:
-        """The network's quantiles in their order, in units of the samples."""
-        found = predict(self.network_, [samples.past, samples.ahead])  # pyright: ignore[reportArgumentType]
-        return np.sort(found, axis=-1)
+        """The network's quantiles, in units of the samples."""
+        return predict(self.network_, [samples.past, samples.ahead])  # pyright: ignore[reportArgumentType]
 
     def _forecast(self, track: Track, origins: np.ndarray) -> np.ndarray:
         """Quantiles in the series' unit, `(windows, horizon, levels)`."""
-        found = []
+        found, levels = [], self.levels()
         for first in range(0, len(origins), CHUNK):
             samples = cut_samples(track, origins[first : first + CHUNK], self.layout_)
-            moved = apply_shift(self._outputs(samples), self.shift_)
+            moved = apply_shift(self._outputs(samples), self.shift_, levels)
             scaled = samples.restore(moved)
             found.append(track.scaling.restore(scaled))
         return np.concatenate(found)
