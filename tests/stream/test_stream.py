@@ -12,8 +12,10 @@ import pytest
 
 import refrain
 from refrain import cells
+from refrain.bridge.numpy import recurrent
 from refrain.errors import StreamError
 from refrain.keras import layers as ours
+from refrain.runtime.driver import Request
 from refrain.stream.stream import Engine
 from tests.randoms import sized_cell
 
@@ -58,6 +60,20 @@ def test_stream_equals_whole_sequence(cell, rng):
     )
     stream.reset()
     assert np.array_equal(steps(stream, x[0]), found)
+
+
+@pytest.mark.parametrize("cell", cells.ALL, ids=str)
+def test_stream_equals_the_kernel_of_one_sequence_bit_for_bit(cell, rng):
+    sized = sized_cell(cell, 19)
+    layer = ours.RNN(sized, return_sequences=True)
+    model = randomised(keras.Sequential([L.Input((None, 7)), layer]), rng)
+    x = rng.normal(size=(1, 23, 7)).astype("float32")
+    names = [v.name for v in sized.variables(7)]
+    variables = {n: np.array(getattr(layer.cell, n).value, "float32") for n in names}
+    states = [np.zeros((1, size), "float32") for size in sized.state_size]
+    request = Request(sized, 7, rows=1)
+    found = recurrent(request, {"x": x}, variables, states)
+    assert np.array_equal(refrain.stream.open(model).run(x[0]), found[0][0])
 
 
 def test_last_output_is_that_of_the_sequence_so_far(rng):

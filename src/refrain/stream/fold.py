@@ -15,7 +15,7 @@ from refrain.graph.node import Node
 from refrain.graph.ops import OPS
 from refrain.stream.stepper import Stepper
 
-LARGEST = 16 << 20  # bytes of a table
+LARGEST = 8 << 20  # bytes of a table
 
 
 def folded(stepper: Stepper) -> Stepper:
