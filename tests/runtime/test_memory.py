@@ -76,8 +76,12 @@ print("mapped" if mapped() - before >= 100 << 20 else "kept")
 
 @pytest.mark.parametrize(
     ("chosen", "expected"),
-    [({}, "kept"), ({"MALLOC_TRIM_THRESHOLD_": "131072"}, "mapped")],
-    ids=["by refrain", "by the user"],
+    [
+        ({}, "kept"),
+        ({"MALLOC_ARENA_MAX": "1"}, "kept"),
+        ({"MALLOC_TRIM_THRESHOLD_": "131072"}, "mapped"),
+    ],
+    ids=["by refrain", "on one heap", "by the user"],
 )
 def test_the_c_library_keeps_what_is_freed_unless_told_otherwise(chosen, expected):
     libc = ctypes.CDLL(None)

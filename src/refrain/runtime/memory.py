@@ -23,6 +23,7 @@ KEPT = 8  # blocks
 _free: deque[np.ndarray] = deque(maxlen=KEPT)  # the oldest leaves
 
 _KEPT_BY_C = 512 << 20  # bytes
+_CHOICES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
 _GLIBC = {-3: _KEPT_BY_C, -1: _KEPT_BY_C, -2: 64 << 20}  # mmap, trim, top pad
 
 
@@ -32,7 +33,7 @@ def keep_freed_memory() -> None:
     For the whole process, on glibc, which returns every block above 32 MiB at once.
     Whoever sets glibc's own variables, such as MALLOC_TRIM_THRESHOLD_, is left alone.
     """
-    chosen = any(n.startswith(("MALLOC_", "GLIBC_TUNABLES")) for n in os.environ)
+    chosen = any(name in os.environ for name in (*_CHOICES, "GLIBC_TUNABLES"))
     if chosen or not sys.platform.startswith("linux"):
         return
     library = ctypes.CDLL(None)
