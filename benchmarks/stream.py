@@ -20,6 +20,7 @@ import torch
 from harness import machine, table
 
 import refrain
+from refrain.functions import sigmoid, tanh
 from refrain.keras import layers
 
 try:
@@ -28,6 +29,17 @@ except ImportError:  # then the table does without it
     openvino = None
 
 STEPS = 2000  # in a round
+
+
+@refrain.cell(state=("h", "c"), gates=("i", "f", "g", "o"))
+def own(x, h_prev, c_prev, W, U, b):
+    """The operations of an LSTM in a cell of one's own."""
+    i = sigmoid(x @ W.i + h_prev @ U.i + b.i)
+    f = sigmoid(x @ W.f + h_prev @ U.f + b.f)
+    g = tanh(x @ W.g + h_prev @ U.g + b.g)
+    o = sigmoid(x @ W.o + h_prev @ U.o + b.o)
+    c = f * c_prev + i * g
+    return o * tanh(c), c
 
 
 def main() -> None:
@@ -59,6 +71,11 @@ def measured(kind: str, units: int, count: int, rounds: int) -> list[tuple[str, 
         "ONNX Runtime": onnx_step(model, units, count),
         "torch cell": torch_step(model, kind, units, count),
     }
+    if kind == "LSTM":
+        mine = layers.RNN(own(units), return_sequences=True)
+        copy = keras.Sequential([keras.Input((None, units)), mine])
+        copy.set_weights(model.get_weights())
+        steppers["refrain own cell"] = refrain.stream.open(copy, sessions).step
     if openvino is not None:
         steppers["OpenVINO"] = openvino_step(model, units, count)
     expected = model.predict(frames.swapaxes(0, 1), verbose=0).swapaxes(0, 1)
