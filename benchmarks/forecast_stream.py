@@ -3,7 +3,7 @@
     python benchmarks/forecast_stream.py
 
 Medians of one value at a time, with the defaults of `refrain train forecast` on monthly
-sunspots (window 24, horizon 12) and on half-hourly taxis (window 96, horizon 48).
+sunspots (horizon 12) and on half-hourly taxis (horizon 48).
 """
 
 from __future__ import annotations
