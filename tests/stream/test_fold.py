@@ -14,6 +14,10 @@ from tests.randoms import sized_cell
 from tests.stream.test_stream import randomised
 
 L = keras.layers
+CELLS = (  # inputs that enter by products, beside them, and more than once
+    *(cells.lstm, cells.gru, cells.simple_rnn, cells.layer_norm_lstm, cells.rhn),
+    *(cells.multiplicative_lstm, cells.sru, cells.mut1, cells.qrnn),
+)
 
 
 def words(layers, rng):
@@ -29,7 +33,7 @@ def streams(model, monkeypatch, sessions=None):
         return with_table, refrain.stream.open(model, sessions)
 
 
-@pytest.mark.parametrize("cell", cells.ALL, ids=str)
+@pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_a_table_computes_the_same(cell, rng, monkeypatch):
     model = words([ours.RNN(sized_cell(cell, 7), return_sequences=True)], rng)
     one, other = streams(model, monkeypatch)
