@@ -89,7 +89,7 @@ _RULES: dict[str, Callable[..., Tensor]] = {
     "minimum": _minimum,
     "tanh": _tanh,
     # keras.ops.softplus drops the exponential on torch where x is large.
-    "softplus": lambda x: -ops.log_sigmoid(-x),
+    "softplus": lambda x: ops.negative(ops.log_sigmoid(-x)),
     "sin": lambda x: _sine(x, 0),
     "cos": lambda x: _sine(x, 1),
     "sum": _over_units("sum"),
