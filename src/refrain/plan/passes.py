@@ -222,6 +222,7 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
     named = {place.buffer for place in places}
     if all(map(is_zero, idle_values(task.gradient, streams).values())):
         named.add(MASK)  # what skipped steps bring is zero: they may be passed over
+    summands = {**streams, **totals.places}
     gathering = Gathering(
         f"{task.graph.name} weights",
         inputs=(
@@ -232,7 +233,7 @@ def _backward(task, inputs, shared, readable, history) -> tuple[Program, Gatheri
         ),
         outputs=tuple(replace(b, name=f"grad_{b.name}") for b in _variables(task)),
         products=work,
-        sums=tuple(WeightSum((streams | totals.places)[n], part) for n, part in sums),
+        sums=tuple(WeightSum(summands[node], part) for node, part in sums),
     )
     program = _gradient_program(
         task, inputs, shared, readable, history, streams, stream, totals

@@ -14,7 +14,8 @@ import numpy as np
 from llvmlite import ir
 
 from refrain.emit.llvm.code import I32, I64, PTR, VOID, Code
-from refrain.emit.llvm.time_loop import emit_run
+from refrain.emit.llvm.pieces import PieceLoop
+from refrain.emit.llvm.time_loop import TimeLoop, emit_run
 from refrain.emit.llvm.vectors import Target
 from refrain.graph.node import Node
 from refrain.plan.program import SHARED, Buffer, Part, Program
@@ -119,16 +120,21 @@ def emit_standalone(
         words: frames are whole numbers below this, each a row of the table among the
             weights; any other number takes the row behind the last one.
     """
-    run = emit_run(module, f"{name}_program", program, parts, target)
-    run.linkage = "internal"
-    bound = Bound(run, program, memory, weights)
+    loops: dict[str, type[TimeLoop]] = {"step": TimeLoop}
+    if not weights.inside and memory.sessions == 1:  # a chip has no room for pieces
+        loops["run"] = PieceLoop
+    bounds: dict[str, Bound] = {}
+    for steps, loop in loops.items():
+        run = emit_run(module, f"{name}_{steps}_program", program, parts, target, loop)
+        run.linkage = "internal"
+        bounds[steps] = Bound(run, program, memory, weights)
     inside = _array(module, f"{name}_weights", weights) if weights.inside else None
     _emit_zeros(module, f"{name}_init", memory.size, target)
     _emit_zeros(module, f"{name}_reset", memory.state, target)
     for steps in ("step", "run"):
         code = _open(module, f"{name}_{steps}", steps == "run", inside, target)
-        _emit_steps(code, bound, inside, words)
-    for function in (run, *(f for f in module.functions if f.name.startswith(name))):
+        _emit_steps(code, bounds.get(steps, bounds["step"]), inside, words)
+    for function in (f for f in module.functions if f.name.startswith(name)):
         # Or the optimiser makes calls of memcpy and memset of loops that copy and
         # clear, which a chip may not have. llvmlite does not list this attribute.
         set.add(function.attributes, '"no-builtins"')

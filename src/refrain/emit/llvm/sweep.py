@@ -34,7 +34,9 @@ class Sweep:
         self.code: Code = time_loop.code
         self.stage = stage
         self.block = stage.vectors * self.code.lanes  # units in a tile
+        self.blocks = -(-stage.width // self.block)
         self.first, self.end = time_loop.first, time_loop.end
+        self.ahead = time_loop.ahead(stage)
 
     def emit(self) -> None:
         code, stage = self.code, self.stage
@@ -46,20 +48,19 @@ class Sweep:
             return
         weights = sum(loop.length * len(loop.terms) for loop in stage.loops)
         sliced = weights * self.block * code.bytes > SLICE
-        blocks = -(-stage.width // self.block)
         if not stage.loops:  # where a sample lies is found once for all its units
             with (
                 self._samples(self.first, self.end) as (_, samples),
-                code.loop(0, blocks) as j,
+                code.loop(0, self.blocks) as j,
             ):
-                self._run(j, samples, self._zeros(), whole=True)
+                self._run(j, samples, self.zeros(), whole=True)
             return
-        with self.time_loop.blocks(blocks) as j:
+        with self.time_loop.blocks(self.blocks) as j:
             if sliced:
                 self._by_slices(j)
             else:
                 with self._samples(self.first, self.end) as (_, samples):
-                    self._run(j, samples, self._zeros(), whole=True)
+                    self._run(j, samples, self.time_loop.sums(self, j), whole=True)
 
     def _by_slices(self, j: ir.Value) -> None:
         """Tiles in groups; slice by slice for all tiles of a group."""
@@ -77,8 +78,8 @@ class Sweep:
         with code.loop(self.first, self.end, group) as begin:
             stop = code.smaller(code.add(begin, group), self.end)
             with self._samples(begin, stop) as (sample, _):
-                self._put(place(begin, sample), self._zeros())
-            for loop in stage.loops:
+                self.put(place(begin, sample), self.time_loop.sums(self, j))
+            for loop in (x for x in stage.loops if x not in self.ahead):
                 width = len(loop.terms) * self.block * code.bytes
                 length = max(UNROLL, SLICE // width // UNROLL * UNROLL)
                 whole = loop.length - loop.length % UNROLL
@@ -87,18 +88,18 @@ class Sweep:
                     self._samples(begin, stop) as (sample, samples),
                     self._where_some_count(samples),
                 ):
-                    sums = self._get(place(begin, sample))
+                    sums = self.get(place(begin, sample))
                     to = code.smaller(code.add(k, length), whole)
-                    rows, packed = self._operands(loop, j, samples)
+                    rows, packed = self.operands(loop, j, samples)
                     # Each tile calls for its part of the slice that follows.
                     tile = code.b.sdiv(code.sub(sample, begin), code.int(stage.rows))
                     part = code.mul(tile, length * code.lanes)
                     following = code.mul(to, len(loop.terms) * self.block)
                     ahead = weights_at(code, packed, code.add(following, part))
                     multiply_rows(code, stage, loop, rows, packed, sums, k, to, ahead)
-                    self._put(place(begin, sample), sums)
+                    self.put(place(begin, sample), sums)
             with self._samples(begin, stop) as (sample, samples):
-                self._run(j, samples, self._get(place(begin, sample)), whole=False)
+                self._run(j, samples, self.get(place(begin, sample)), whole=False)
 
     def _run(self, j, samples: Sequence[ir.Value], sums: Sums, whole: bool) -> None:
         """One tile, or what is left of it where none of its samples counts."""
@@ -114,8 +115,8 @@ class Sweep:
     def _tile(self, j, samples: Sequence[ir.Value], sums: Sums, whole: bool) -> None:
         code, stage = self.code, self.stage
         for loop in stage.loops:
-            operands = self._operands(loop, j, samples)
-            if whole:
+            operands = self.operands(loop, j, samples)
+            if whole and loop not in self.ahead:
                 to = code.int(loop.length - loop.length % UNROLL)
                 multiply_rows(code, stage, loop, *operands, sums, code.int(0), to)
             multiply_rest(code, stage, loop, *operands, sums)
@@ -131,7 +132,7 @@ class Sweep:
             for v in range(stage.vectors):
                 tile.store(r, v)
 
-    def _operands(self, loop: Loop, j, samples: Sequence[ir.Value]):
+    def operands(self, loop: Loop, j, samples: Sequence[ir.Value]):
         """Where a loop reads: its left operands for each sample, and its weights."""
         code = self.code
         rows = [[self.time_loop.row(left, s) for s in samples] for left in loop.lefts]
@@ -166,16 +167,16 @@ class Sweep:
 
     # -- accumulators: sums[sum][row][vector] --------------------------------------
 
-    def _zeros(self) -> Sums:
+    def zeros(self) -> Sums:
         zero, stage = self.code.constant(0.0), self.stage
         return [[[zero] * stage.vectors for _ in range(stage.rows)] for _ in stage.sums]
 
-    def _put(self, address: ir.Value, sums: Sums) -> None:
+    def put(self, address: ir.Value, sums: Sums) -> None:
         flat = [value for found in sums for row in found for value in row]
         for k, value in enumerate(flat):
             self.code.store_vector(value, self.code.at(address, k * self.code.lanes))
 
-    def _get(self, address: ir.Value) -> Sums:
+    def get(self, address: ir.Value) -> Sums:
         code, stage = self.code, self.stage
         numbers = iter(range(len(stage.sums) * stage.rows * stage.vectors))
 

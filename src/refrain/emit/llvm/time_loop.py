@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from refrain.emit.llvm.code import ENTRY, I1, I64, Code
 from refrain.emit.llvm.control import ask_for_large_pages, flush_denormals
-from refrain.emit.llvm.gemm import pack_loop
+from refrain.emit.llvm.gemm import Sums, pack_loop
 from refrain.emit.llvm.sweep import Sweep
 from refrain.emit.llvm.vectors import Target
 from refrain.graph.node import Node
@@ -23,9 +23,11 @@ from refrain.plan.program import (
     SAMPLE,
     SEQUENCE,
     Copy,
+    Loop,
     Part,
     Place,
     Program,
+    Stage,
 )
 
 CACHE = 1 << 20  # bytes: half of what a processor has for itself
@@ -54,10 +56,14 @@ def emit_run(
     program: Program,
     parts: dict[Node, Part],
     target: Target,
+    loop: type[TimeLoop] | None = None,
 ) -> ir.Function:
-    """Add the function that does samples [first, last) of all buffers."""
+    """Add the function that does samples [first, last) of all buffers.
+
+    `loop` is another form of the loop over time.
+    """
     function = ir.Function(module, ENTRY, name)
-    TimeLoop(Code(function, target), program, parts).emit()
+    (loop or TimeLoop)(Code(function, target), program, parts).emit()
     return function
 
 
@@ -110,7 +116,7 @@ class TimeLoop:
             # Before the loop the moment is one step ahead of the first.
             self.moment = code.sub(start, 1) if program.backward else start
             self._copy(program.first, inwards=True)
-            with code.loop(0, self.timesteps) as step:
+            with self.steps() as step:
                 self.moment = step
                 if program.backward:
                     self.moment = code.sub(code.sub(self.timesteps, 1), step)
@@ -123,6 +129,20 @@ class TimeLoop:
         if self.for_later:
             code.b.fence("seq_cst")
         code.b.ret_void()
+
+    def steps(self) -> AbstractContextManager[ir.Value]:
+        """The loop over time."""
+        return self.code.loop(0, self.timesteps)
+
+    def ahead(self, stage: Stage) -> tuple[Loop, ...]:
+        """Loops of a stage that are done but for the rows that unrolling leaves."""
+        del stage
+        return ()
+
+    def sums(self, sweep: Sweep, j: ir.Value) -> Sums:
+        """What the accumulators of block j start from."""
+        del j
+        return sweep.zeros()
 
     def blocks(self, count: int) -> AbstractContextManager[ir.Value]:
         """A loop over the blocks of units of a product."""

@@ -1,0 +1,124 @@
+"""Emits a program for one sample and many steps: products of the input in pieces.
+
+A step of one sample reads every weight once, and waits for them. What is multiplied
+with the input alone is done for several steps at once, so that their weights are read
+once for all of them. It is added up in the order of a single step: bits stay the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from llvmlite import ir
+
+from refrain.emit.llvm.code import Code
+from refrain.emit.llvm.gemm import UNROLL, Sums, multiply_rows
+from refrain.emit.llvm.sweep import Sweep
+from refrain.emit.llvm.time_loop import TimeLoop
+from refrain.graph.node import Node
+from refrain.plan.layout import SPARE
+from refrain.plan.program import SEQUENCE, Loop, Part, Program, Stage
+
+ROOM = 64 << 10  # bytes of sums that wait for their step
+MOST = 32  # steps of a piece
+
+
+class PieceLoop(TimeLoop):
+    """Writes the loop over time of one sample."""
+
+    def __init__(self, code: Code, program: Program, parts: dict[Node, Part]):
+        super().__init__(code, program, parts)
+        inputs = {b.name for b in program.inputs if b.kind == SEQUENCE}
+        self.known = {
+            id(stage): loops
+            for stage in program.stages
+            if (loops := _first_loops(stage, inputs))
+        }
+        stages = [s for s in program.stages if id(s) in self.known]
+        each = code.lanes * code.bytes * sum(map(_vectors_of(code), stages))
+        self.steps_of_a_piece = min(MOST, ROOM // each) if each else 1
+        self.waiting: dict[int, ir.Value] = {}
+        for stage in stages:
+            room = self.steps_of_a_piece * _vectors_of(code)(stage)
+            self.waiting[id(stage)] = code.b.alloca(code.vector, room)
+
+    @contextmanager
+    def steps(self) -> Iterator[ir.Value]:
+        code = self.code
+        with code.loop(0, self.timesteps, self.steps_of_a_piece) as begin:
+            end = code.smaller(code.add(begin, self.steps_of_a_piece), self.timesteps)
+            for stage in self.program.stages:
+                if id(stage) in self.known:
+                    self._multiply(stage, begin, end)
+            with code.loop(begin, end) as step:
+                self.begin = begin
+                yield step
+
+    def ahead(self, stage: Stage) -> tuple[Loop, ...]:
+        return self.known.get(id(stage), ())
+
+    def sums(self, sweep: Sweep, j: ir.Value) -> Sums:
+        if id(sweep.stage) not in self.known:
+            return super().sums(sweep, j)
+        step = self.code.sub(self.moment, self.begin)
+        return sweep.get(self._place(sweep.stage, step, j))
+
+    def _multiply(self, stage: Stage, begin: ir.Value, end: ir.Value) -> None:
+        """The products of the input for steps [begin, end) of a piece."""
+        code = self.code
+        used = len(stage.sums) * stage.vectors
+        rows = max(1, min(8, (code.target.registers - SPARE) // (used + 1)))
+        many, one = Sweep(self, replace(stage, rows=rows)), Sweep(self, stage)
+        last = code.sub(end, 1)
+        with (
+            code.loop(0, one.blocks) as j,
+            code.loop(begin, end, rows) as first,
+        ):
+            moments = [code.smaller(code.add(first, r), last) for r in range(rows)]
+            sums = many.zeros()
+            for loop in self.known[id(stage)]:
+                whole = code.int(loop.length - loop.length % UNROLL)
+                lefts, packed = self._operands(one, loop, j, moments)
+                multiply_rows(
+                    code, stage, loop, lefts, packed, sums, code.int(0), whole
+                )
+            for r, moment in enumerate(moments):
+                place = self._place(stage, code.sub(moment, begin), j)
+                one.put(place, [[row[r]] for row in sums])
+
+    def _operands(self, sweep: Sweep, loop: Loop, j, moments: list[ir.Value]):
+        """Where a loop reads at each of some moments, and its weights."""
+        lefts: list[list[ir.Value]] = [[] for _ in loop.lefts]
+        packed = None
+        for self.moment in moments:
+            rows, packed = sweep.operands(loop, j, [self.first])
+            for left, (row,) in zip(lefts, rows, strict=True):
+                left.append(row)
+        return lefts, packed
+
+    def _place(self, stage: Stage, step: ir.Value, j: ir.Value) -> ir.Value:
+        """Where the sums of a block of units wait for a step of the piece."""
+        code, each = self.code, len(stage.sums) * stage.vectors
+        blocks = _vectors_of(code)(stage) // each
+        number = code.add(code.mul(step, blocks), j)
+        return code.at(self.waiting[id(stage)], code.mul(number, each * code.lanes))
+
+
+def _first_loops(stage: Stage, inputs: set[str]) -> tuple[Loop, ...]:
+    """The loops that a stage begins with and that read nothing but the input."""
+    for k, loop in enumerate(stage.loops):
+        if any(left.buffer not in inputs for left in loop.lefts):
+            return stage.loops[:k]
+    return stage.loops
+
+
+def _vectors_of(code: Code):
+    """Vectors of all sums of a stage."""
+
+    def count(stage: Stage) -> int:
+        block = stage.vectors * code.lanes
+        return -(-stage.width // block) * len(stage.sums) * stage.vectors
+
+    return count
