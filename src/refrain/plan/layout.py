@@ -128,9 +128,13 @@ class Layout:
         return self.places[node]
 
     def _vectors(self, width: int, sums: int) -> int:
-        """Vectors of units in a tile: few sums leave registers for more of them."""
+        """Vectors of units in a tile: few sums leave registers for more of them.
+
+        One sample alone needs more of them, to have enough to do while a sum waits.
+        """
         blocks = -(-width // self.machine.lanes)
-        most = max(1, 4 // max(1, sums)) if sums else 1
+        together = 8 if self.machine.rows == 1 else 4
+        most = max(1, together // max(1, sums)) if sums else 1
         return max(v for v in range(1, most + 1) if blocks % v == 0)
 
     def _rows(self, vectors: int, sums: int) -> int:
