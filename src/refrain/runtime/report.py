@@ -13,6 +13,7 @@ import numpy as np
 from refrain.plan.program import Buffer, Gathering, Program
 from refrain.plan.show import show
 from refrain.runtime.driver import Kernel, Native
+from refrain.runtime.memory import empty
 from refrain.runtime.threads import run_native
 
 ROUNDS = 5
@@ -70,7 +71,8 @@ def rehearsals(
         key = buffer.name if buffer.name not in _OWN else f"{name} {buffer.name}"
         if key not in shared:
             shape = native.shape(buffer, batch, timesteps)
-            shared[key] = _numbers(buffer, shape, rng).astype(dtype)
+            shared[key] = empty(shape, dtype)  # aligned, as bridges align arrays
+            shared[key][...] = _numbers(buffer, shape, rng)
         return shared[key]
 
     def rehearsal(native: Native, arrays: list[np.ndarray]) -> Callable[[], None]:
