@@ -6,6 +6,7 @@ import pytest
 
 import refrain
 from refrain import cells
+from refrain.emit.llvm import pieces
 from refrain.keras import layers as ours
 from tests.randoms import sized_cell
 from tests.stream.test_stream import randomised, steps
@@ -29,6 +30,18 @@ def test_pieces_compute_the_bits_of_steps(cell, sizes, rng):
     stream.reset()
     parts = np.split(x, [1, 34, 35])  # a step, a piece and one more, and so on
     assert np.array_equal(np.concatenate([stream.run(p) for p in parts]), expected)
+
+
+@pytest.mark.parametrize("room", [0, 300, 1000])
+def test_networks_of_any_width_have_room(room, rng, monkeypatch):
+    """A step of 4,097 LSTM units has more sums than wait; here the room is smaller."""
+    monkeypatch.setattr(pieces, "ROOM", room)
+    made = [L.Input((None, 6)), ours.LSTM(9, return_sequences=True)]
+    stream = refrain.stream.open(randomised(keras.Sequential(made), rng))
+    x = rng.normal(size=(10, 6)).astype("float32")
+    expected = steps(stream, x)
+    stream.reset()
+    assert np.array_equal(stream.run(x), expected)
 
 
 @pytest.mark.parametrize("weights", ["bfloat16", "int8"])

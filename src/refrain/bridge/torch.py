@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,7 @@ class _Gradient(torch.autograd.Function):
         raise KernelError(NO_SECOND_DERIVATIVE)
 
 
+@cache
 def openmp_of_torch() -> Team | None:
     """The threads that torch's own operations run on; None where they are not found."""
     place = Path(torch.__file__).parent

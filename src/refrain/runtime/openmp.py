@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable, Iterable
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
 
 # Runs a C function of one pointer on some threads at once: function, pointer, threads.
 Team = Callable[[int, int, int], None]
 
 
-@cache
 def team(*folders: Path) -> Team | None:
     """The threads of the OpenMP library in one of the folders; None where none lies.
 
@@ -25,18 +23,13 @@ def team(*folders: Path) -> Team | None:
             it runs on: a process has each file once.
     """
     files = sorted(file for folder in folders for file in folder.glob("libgomp*.so*"))
-    for parallel in _entries(files):
-        parallel.restype = None
-        parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_uint] * 2]
-        return _owned_by(os.getpid(), parallel)
-    return None
-
-
-def _entries(files: Iterable[Path]):
     for file in files:
-        entry = getattr(ctypes.CDLL(str(file)), "GOMP_parallel", None)
-        if entry is not None:
-            yield entry
+        parallel = getattr(ctypes.CDLL(str(file)), "GOMP_parallel", None)
+        if parallel is not None:
+            parallel.restype = None
+            parallel.argtypes = [ctypes.c_void_p, ctypes.c_void_p, *[ctypes.c_uint] * 2]
+            return _owned_by(os.getpid(), parallel)
+    return None
 
 
 def _owned_by(process: int, parallel: Callable[..., None]) -> Team:

@@ -31,17 +31,16 @@ class PieceLoop(TimeLoop):
     def __init__(self, code: Code, program: Program, parts: dict[Node, Part]):
         super().__init__(code, program, parts)
         inputs = {b.name for b in program.inputs if b.kind == SEQUENCE}
-        self.known = {
-            id(stage): loops
-            for stage in program.stages
-            if (loops := _first_loops(stage, inputs))
-        }
-        stages = [s for s in program.stages if id(s) in self.known]
-        each = code.lanes * code.bytes * sum(map(_vectors_of(code), stages))
+        first = [(stage, _first_loops(stage, inputs)) for stage in program.stages]
+        stages = [stage for stage, loops in first if loops]
+        each = code.lanes * code.bytes * sum(map(self._vectors, stages))
         self.steps_of_a_piece = min(MOST, ROOM // each) if each else 1
+        if self.steps_of_a_piece < 2:  # too wide a network: nothing can wait
+            self.steps_of_a_piece, stages = 1, []
+        self.known = {id(stage): loops for stage, loops in first if stage in stages}
         self.waiting: dict[int, ir.Value] = {}
         for stage in stages:
-            room = self.steps_of_a_piece * _vectors_of(code)(stage)
+            room = self.steps_of_a_piece * self._vectors(stage)
             self.waiting[id(stage)] = code.b.alloca(code.vector, room)
 
     @contextmanager
@@ -101,9 +100,13 @@ class PieceLoop(TimeLoop):
     def _place(self, stage: Stage, step: ir.Value, j: ir.Value) -> ir.Value:
         """Where the sums of a block of units wait for a step of the piece."""
         code, each = self.code, len(stage.sums) * stage.vectors
-        blocks = _vectors_of(code)(stage) // each
-        number = code.add(code.mul(step, blocks), j)
+        number = code.add(code.mul(step, self._vectors(stage) // each), j)
         return code.at(self.waiting[id(stage)], code.mul(number, each * code.lanes))
+
+    def _vectors(self, stage: Stage) -> int:
+        """Vectors of all sums of a stage, for one step."""
+        blocks = -(-stage.width // (stage.vectors * self.code.lanes))
+        return blocks * len(stage.sums) * stage.vectors
 
 
 def _first_loops(stage: Stage, inputs: set[str]) -> tuple[Loop, ...]:
@@ -112,13 +115,3 @@ def _first_loops(stage: Stage, inputs: set[str]) -> tuple[Loop, ...]:
         if any(left.buffer not in inputs for left in loop.lefts):
             return stage.loops[:k]
     return stage.loops
-
-
-def _vectors_of(code: Code):
-    """Vectors of all sums of a stage."""
-
-    def count(stage: Stage) -> int:
-        block = stage.vectors * code.lanes
-        return -(-stage.width // block) * len(stage.sums) * stage.vectors
-
-    return count
