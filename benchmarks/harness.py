@@ -6,8 +6,11 @@ import importlib.metadata
 import os
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 PAUSE_S = 0.1
 
@@ -31,6 +34,21 @@ def in_turn(
             if number >= warmup:
                 times[name].append(time.perf_counter() - start)
     return {name: statistics.median(found) for name, found in times.items()}
+
+
+def streaming_session(model: Any) -> Any:
+    """ONNX Runtime with a Keras model that keeps its states outside, on one thread."""
+    import onnxruntime
+
+    from refrain.export import onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = onnx(model, Path(folder) / "m.onnx", streaming=True)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        return onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"]
+        )
 
 
 def machine() -> str:

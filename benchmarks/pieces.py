@@ -6,15 +6,12 @@ python benchmarks/pieces.py
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import keras
 import numpy as np
-import onnxruntime
 import torch
-from harness import in_turn, machine, table
+from harness import in_turn, machine, streaming_session, table
 
 import refrain
 from refrain.keras import layers
@@ -69,13 +66,7 @@ def measured(kind: str, units: int, steps: int, rounds: int) -> list[tuple[str, 
 
 
 def onnx_run(model, units: int) -> Callable:
-    with tempfile.TemporaryDirectory() as folder:
-        file = refrain.export.onnx(model, Path(folder) / "m.onnx", streaming=True)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
-        )
+    session = streaming_session(model)
     entry, *names = (node.name for node in session.get_inputs())
     states = [np.zeros((1, units), np.float32) for _ in names]
 

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import onnxruntime
 import torch
-from harness import machine, table
+from harness import machine, streaming_session, table
 
 import refrain
 from refrain.functions import sigmoid, tanh
@@ -103,13 +103,7 @@ def measured(kind: str, units: int, count: int, rounds: int) -> list[tuple[str, 
 
 def onnx_step(model, units: int, count: int) -> Callable:
     """ONNX Runtime with inputs and outputs bound once."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = refrain.export.onnx(model, Path(folder) / "m.onnx", streaming=True)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(
-            str(file), options, providers=["CPUExecutionProvider"]
-        )
+    session = streaming_session(model)
     x = np.zeros((count, 1, units), np.float32)
     states = [np.zeros((count, units), np.float32) for _ in session.get_inputs()[1:]]
     values = [onnxruntime.OrtValue.ortvalue_from_numpy(a) for a in (x, *states)]
