@@ -42,7 +42,7 @@ MAY_IMPORT = {
         "files",
     },
     "bridge": {"runtime"},
-    "layers": {"graph", "cells", "runtime", "bridge"},
+    "layers": {"graph", "cells", "runtime", "bridge", "backend"},
     "keras": {"layers"},
     "convert": {"cells", "layers"},
     "report": {"files"},

@@ -9,8 +9,10 @@ import importlib
 import sys
 from types import ModuleType
 
-import keras as _keras
-from keras import *  # noqa: F403
+importlib.import_module("refrain.layers")  # before Keras: see there
+
+import keras as _keras  # noqa: E402
+from keras import *  # noqa: E402, F403
 
 # By name: after the star import `layers` would be Keras's.
 layers = importlib.import_module("refrain.keras.layers")

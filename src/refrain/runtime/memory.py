@@ -25,13 +25,16 @@ _free: deque[np.ndarray] = deque(maxlen=KEPT)  # the oldest leaves
 _KEPT_BY_C = 512 << 20  # bytes
 _CHOICES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_")
 _GLIBC = {-3: _KEPT_BY_C, -1: _KEPT_BY_C, -2: 64 << 20}  # mmap, trim, top pad
+_HEAPS = -8
 
 
 def keep_freed_memory() -> None:
     """Let the C library keep large blocks that are freed instead of giving them back.
 
-    For the whole process, on glibc, which returns every block above 32 MiB at once.
-    Whoever sets glibc's own variables, such as MALLOC_TRIM_THRESHOLD_, is left alone.
+    XLA frees the tape of every training step. For the whole process, on glibc, which
+    returns every block above 32 MiB at once, and gives threads heaps that hold 64 MiB
+    at most: threads that have none yet share the first. Whoever sets glibc's own
+    variables, such as MALLOC_TRIM_THRESHOLD_, is left alone.
     """
     chosen = any(name in os.environ for name in (*_CHOICES, "GLIBC_TUNABLES"))
     if chosen or not sys.platform.startswith("linux"):
@@ -40,6 +43,8 @@ def keep_freed_memory() -> None:
     if hasattr(library, "gnu_get_libc_version"):
         for parameter, value in _GLIBC.items():
             library.mallopt(parameter, value)
+        if "MALLOC_ARENA_MAX" not in os.environ:
+            library.mallopt(_HEAPS, 1)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
