@@ -111,6 +111,11 @@ def test_equations_are_those_of_the_source():
     )
 
 
+def test_numbers_are_written_as_short_as_they_were_meant():
+    assert text(cells.scrn.graph()).startswith("s = 0.05 * (x @ B) + 0.95 * s_prev\n")
+    assert "* 1.73205080756888\n" in text(cells.sru.graph())
+
+
 def test_what_an_option_leaves_out_is_not_written():
     assert "b" not in text(cells.simple_rnn.graph(use_bias=False))
     assert "p *" not in text(odd.graph())

@@ -37,6 +37,8 @@ def test_png_shows_every_text(cell, tmp_path):
         pytest.approx(2 * float(root.get(side)), abs=1) for side in ("height", "width")
     )
     differs = np.abs(shown - bare).max(-1) > 0.2
+    edges = shown[[0, 1, -2, -1]], shown[:, [0, 1, -2, -1]].swapaxes(0, 1)
+    assert min(edge.min() for edge in edges) > 0.99, "a text is cut off"
     texts = list(root.iter("{http://www.w3.org/2000/svg}text"))
     for text in texts:
         x, y = (round(2 * float(text.get(side))) for side in ("x", "y"))

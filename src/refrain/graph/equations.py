@@ -233,8 +233,7 @@ class _Code(Notation):
         return name
 
     def number(self, value: float) -> str:
-        short = f"{value:g}"
-        return short if float(short) == value else repr(value)
+        return f"{value:.15g}"  # 1 - 0.95 is 0.05, whatever binary numbers make of it
 
     def group(self, text: str) -> str:
         return f"({text})"

@@ -28,6 +28,7 @@ COLUMN_GAP, GUTTER = 20.0, 10.0
 # From a row to the one below it, by band.
 PITCH = {BELOW: 0, SHARED: 22, GATES: 44, BETWEEN: 46, STATES: 46, ABOVE: 56}
 OUTSIDE = 24.0  # of the cell, on each side
+UNDER = 46.0  # the cell: a line of 20, a name, and the index that hangs below it
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ class _Ruler:
 
     def drawing(self) -> Drawing:
         frame = (self.margin, 38.0, self.right, self.bottom)
-        drawn = Drawing(self.right + self.margin, self.bottom + 40.0, frame)
+        drawn = Drawing(self.right + self.margin, self.bottom + UNDER, frame)
         for element, (column, row) in self.placed.spots.items():
             x, y = self.centres[column], self.heights[row]
             drawn.boxes.append(Box(element, x, y, *size_of(element)))
