@@ -4,7 +4,7 @@ import math
 import pytest
 
 from refrain import cells
-from refrain.cells.cost import formula, number, parameters, products
+from refrain.cells.cost import formula, number, parameters, pointwise, products
 from refrain.cli.zoo import source_of
 
 SIZES = {"features": 3, "units": 5}
@@ -21,7 +21,8 @@ def test_parameters_are_those_of_the_variables(cell):
 def test_formulas_are_the_numbers(cell):
     values = {"f": 3, "u": 5} | {n: 7 + k for k, n in enumerate(cell.sizes[1:])}
     sizes = {**SIZES, **values}
-    for counts in (parameters(cell), products(cell.graph())):
+    graph = cell.graph()
+    for counts in (parameters(cell), products(graph), pointwise(graph)):
         assert evaluated(formula(counts), values) == number(counts, sizes)
 
 
@@ -46,6 +47,13 @@ def product(term: str, values: dict[str, int]) -> int:
 
 def test_a_product_that_a_cell_makes_twice_is_counted_once():
     assert formula(products(cells.fast_grnn.graph())) == "f·u + u²"
+
+
+def test_pointwise_operations_are_those_of_the_equations():
+    """Of an LSTM: two sums a gate, five functions, three for c and one for h."""
+    assert formula(pointwise(cells.lstm.graph())) == "17·u"
+    assert formula(pointwise(cells.scrn.graph())) == "3·context + 5·u"
+    assert formula(pointwise(cells.fast_rnn.graph())) == "2·(1 + 3·u)"  # two scalars
 
 
 @pytest.mark.parametrize("cell", cells.ALL, ids=lambda c: c.name)
@@ -82,6 +90,16 @@ def test_a_cell_is_shown_with_its_formulas(refrain):
     assert "c = f * c_prev + i * g\n" in shown
     assert "parameters: 4·(f·u + u² + u) = 180\n" in shown
     assert "multiply-adds: 4·(f·u + u²) = 160\n" in shown
+    assert "pointwise: 17·u = 85\n" in shown
+
+
+def test_other_sizes_of_a_cell_may_be_given(refrain):
+    given = ("--features", 3, "--units", 5, "--size", "context=2")
+    shown = refrain("show", "scrn", "--plan", *given).out
+    assert "multiply-adds: f·context + 2·context·u + f·u + 2·u² = 91\n" in shown
+    assert "  states: u + context numbers a sample = 28 bytes\n" in shown
+    assert "\nfor f = 3 features, u = 5 units, context = 2\n" in shown
+    assert "  in  context_kernel: shared 6\n" in shown
 
 
 def test_memory_is_told(refrain):
@@ -124,4 +142,8 @@ def test_what_cannot_be_shown_is_refused(refused, tmp_path):
     assert "`refrain cells` lists all" in refused("show", "?")
     assert "ends in .svg or .png" in refused("show", "gru", "--diagram", tmp_path / "a")
     assert "Missing argument" in refused("show")
+    told = "scrn: --size contxt=4: expected context=N"
+    assert told in refused("show", "scrn", "--size", "contxt=4")
+    assert "--size context=0" in refused("show", "scrn", "--size", "context=0")
+    assert "expected none but --units" in refused("show", "gru", "--size", "a=1")
     assert "--units" in refused("cells", "--units", 0)

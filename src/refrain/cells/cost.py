@@ -1,7 +1,7 @@
 """What a cell costs, from its declarations and equations: as formulas and numbers.
 
-A count is a number of arrays of each symbolic shape: the shapes of weights, or those of
-the matrices that one step multiplies with.
+A count is a number of arrays of each symbolic shape: the shapes of weights, those of
+the matrices that one step multiplies with, or those of what it computes pointwise.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from refrain.cells.define import Cell
 from refrain.graph.graph import Graph
 from refrain.graph.node import Shape
-from refrain.graph.ops import PRODUCTS
+from refrain.graph.ops import OPS, PRODUCTS
 
 Counts = Mapping[Shape, int]
 _LETTERS = {"features": "f", "units": "u"}
+_FREE = (*PRODUCTS, OPS["broadcast"], OPS["size"])  # of no pointwise operation
 
 
 def parameters(cell: Cell) -> Counts:
@@ -36,6 +37,12 @@ def states(cell: Cell) -> Counts:
 def products(graph: Graph) -> Counts:
     """Shapes of the matrices of one step's products, a multiply-add an entry."""
     return Counter(n.inputs[1].shape for n in graph.nodes() if n.op in PRODUCTS)
+
+
+def pointwise(graph: Graph) -> Counts:
+    """Shapes of one step's sums, functions and means, an operation an entry."""
+    made = [n for n in graph.nodes() if n.inputs and n.op not in _FREE]
+    return Counter(max((n.shape, *(i.shape for i in n.inputs)), key=len) for n in made)
 
 
 def number(counts: Counts, sizes: Mapping[str, int]) -> int:

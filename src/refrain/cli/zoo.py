@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +13,13 @@ import typer
 if TYPE_CHECKING:
     from refrain.cells import Cell
     from refrain.cells.cost import Counts
+    from refrain.runtime.driver import Request
 
 Features = Annotated[int, typer.Option(metavar="N", min=1, help="Size of the input.")]
 Units = Annotated[
     int, typer.Option(metavar="N", min=1, help="Units, and every other size.")
 ]
+Sizes = dict[str, int]
 
 
 def cells(
@@ -32,7 +35,7 @@ def cells(
     """
     from refrain.cells import ALL
 
-    rows = [_facts(cell, features, units) for cell in ALL]
+    rows = [_facts(cell, _sizes(cell, features, units)) for cell in ALL]
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
         return
@@ -56,6 +59,14 @@ def show(
     ],
     features: Features = 32,
     units: Units = 128,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=N",
+            help="Another size of the cell: context=40.",
+            show_default=False,
+        ),
+    ] = None,
     latex: Annotated[
         bool, typer.Option("--latex", help="Print the equations as LaTeX alone.")
     ] = False,
@@ -69,13 +80,14 @@ def show(
 ) -> None:
     """Show a cell: its equations, states, gates and cost.
 
-    Parameters, and multiply-adds of one step of one sample, are given as formulas of f
+    Parameters and the operations of one step of one sample are given as formulas of f
     features and u units, and as numbers for the sizes given.
     """
     from refrain.cells.find import find_cell
     from refrain.graph.equations import text
 
     cell = find_cell(name)
+    sizes = _sizes(cell, features, units, size or ())
     if diagram:
         from refrain.study.diagram import write_diagram
 
@@ -84,60 +96,81 @@ def show(
         print(cell.latex(), end="")
         return
     print(text(cell.graph()))
-    _tell(cell, features, units)
+    _tell(cell, sizes)
     if plan:
         from refrain.plan.show import show as plan_text
-        from refrain.runtime.driver import Request, kernel_for
+        from refrain.runtime.driver import kernel_for
 
-        sized = cell(**dict.fromkeys(cell.sizes, units))
-        kernel = kernel_for(Request(sized, features, training=True))
-        print(f"\n{plan_text(kernel.plan)}", end="")
+        print(f"\n{plan_text(kernel_for(_training(cell, sizes)).plan)}", end="")
 
 
-def _tell(cell: Cell, features: int, units: int) -> None:
-    from refrain.cells.cost import formula, number, parameters, products
+def _sizes(cell: Cell, features: int, units: int, others: Iterable[str] = ()) -> Sizes:
+    """What the sizes of a cell are, of which some may be given as `name=number`."""
+    from refrain.errors import CellError
 
-    facts = _facts(cell, features, units)
-    facts["states"] = ", ".join(f"{s} ({size})" for s, size in cell.states.items())
-    formulas = {
-        "parameters": formula(parameters(cell)),
-        "multiply_adds": formula(products(cell.graph())),
-    }
-    for key in ("source", "states", "gates", "linear", *formulas):
-        value = _shown(facts[key])
-        if key in formulas:
-            value = f"{formulas[key]} = {value}"
-        print(f"{key.replace('_', '-')}: {value}")
     sizes = {"features": features, **dict.fromkeys(cell.sizes, units)}
+    for given in others:
+        name, _, number = given.partition("=")
+        if name not in cell.sizes[1:] or not number.isdecimal() or not int(number):
+            known = " or ".join(f"{name}=N" for name in cell.sizes[1:])
+            expected = f"expected {known}" if known else "expected none but --units"
+            raise CellError(f"{cell.name}: --size {given}: {expected}")
+        sizes[name] = int(number)
+    return sizes
+
+
+def _training(cell: Cell, sizes: Sizes) -> Request:
+    from refrain.runtime.driver import Request
+
+    sized = cell(**{name: sizes[name] for name in cell.sizes})
+    return Request(sized, sizes["features"], training=True)
+
+
+def _tell(cell: Cell, sizes: Sizes) -> None:
+    from refrain.cells.cost import formula, number, parameters, pointwise, products
+
+    facts = _facts(cell, sizes)
+    facts["states"] = ", ".join(f"{s} ({size})" for s, size in cell.states.items())
+    for key in ("source", "states", "gates", "linear"):
+        print(f"{key}: {_shown(facts[key])}")
+    costs = {
+        "parameters": parameters(cell),
+        "multiply-adds": products(cell.graph()),
+        "pointwise": pointwise(cell.graph()),
+    }
+    for name, counts in costs.items():
+        print(f"{name}: {formula(counts)} = {_shown(number(counts, sizes))}")
     print("memory in float32:")
-    for name, (counts, of) in _memory(cell, features, units).items():
+    for name, (counts, of) in _memory(cell, sizes).items():
         size = _shown(4 * number(counts, sizes))
         print(f"  {name}: {formula(counts)} numbers{of} = {size} bytes")
-    print(f"for f = {features} features, u = {units} units")
+    letters = {"features": "f = {} features", "units": "u = {} units"}
+    told = (letters.get(n, f"{n} = {{}}").format(size) for n, size in sizes.items())
+    print(f"for {', '.join(told)}")
 
 
-def _memory(cell: Cell, features: int, units: int) -> dict[str, tuple[Counts, str]]:
+def _memory(cell: Cell, sizes: Sizes) -> dict[str, tuple[Counts, str]]:
     """What has to be kept, and of what there is one."""
     from collections import Counter
 
     from refrain.cells.cost import parameters, states
-    from refrain.runtime.driver import Request, tape_shapes
+    from refrain.runtime.driver import tape_shapes
 
-    sized = cell(**dict.fromkeys(cell.sizes, units))
-    tape = Counter(tape_shapes(Request(sized, features, training=True)))
     return {
         "weights": (parameters(cell), ""),
         "states": (states(cell), " a sample"),
-        "tape of training": (tape, " a sample and step"),
+        "tape of training": (
+            Counter(tape_shapes(_training(cell, sizes))),
+            " a sample and step",
+        ),
     }
 
 
-def _facts(cell: Cell, features: int, units: int) -> dict[str, Any]:
+def _facts(cell: Cell, sizes: Sizes) -> dict[str, Any]:
     from refrain.cells.cost import number, parameters, products
     from refrain.graph.linear import linear_levels
 
     graph = cell.graph()
-    sizes = {"features": features, **dict.fromkeys(cell.sizes, units)}
     source, year = source_of(cell)
     return {
         "name": cell.name,
