@@ -101,8 +101,10 @@ def _check(equations: Callable, name: str, weight: Weight) -> None:
             f"{name} is declared as {weight!r}",
             "Expected matrix(), vector() or scalar().",
         )
+    if weight.when is None:
+        return
     options = options_of(equations)
-    if weight.when is not None and weight.when not in options:
+    if weight.when not in options:
         raise mistake(
             equations,
             f"{name} exists when={weight.when!r}, which is no option",

@@ -260,17 +260,30 @@ def here() -> Origin:
     """The line of the equation being read; else the nearest outside the language."""
     if (given := _origin.get()) is not None:
         return given
-    frames = []
-    frame = sys._getframe(1)
-    read = _reading.get()
+    read, near = _reading.get(), sys._getframe(1)
+    inside = _inside(read, near) if read else None
+    frame = inside or _outside(near) or near
+    return Origin(frame.f_code.co_filename, frame.f_lineno)
+
+
+def _inside(read: Reading, frame: FrameType | None) -> FrameType | None:
+    """The nearest frame in the file of the equations, whose own frame is noted."""
+    found = None
     while frame is not None:
-        if read and frame.f_code is read.code:
+        if found is None and frame.f_code.co_filename == read.code.co_filename:
+            found = frame
+        if frame.f_code is read.code:
             read.frame = frame  # keeps the names of its values after it has returned
-        frames.append(Origin(frame.f_code.co_filename, frame.f_lineno))
+            break
         frame = frame.f_back
-    inside = [f for f in frames if read and f.file == read.code.co_filename]
-    outside = [f for f in frames if not f.file.startswith(_LANGUAGE)]
-    return (inside or outside or frames)[0]
+    return found
+
+
+def _outside(frame: FrameType | None) -> FrameType | None:
+    """The nearest frame outside the language."""
+    while frame is not None and frame.f_code.co_filename.startswith(_LANGUAGE):
+        frame = frame.f_back
+    return frame
 
 
 def build(op: Op, *inputs: Node, attribute: Any = None, shape: Shape = ()) -> Node:

@@ -14,6 +14,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import llvmlite
@@ -29,8 +30,19 @@ _UNFINISHED = "new-"
 def key(*parts: str) -> str:
     """A name for code that depends on these parts and on who makes it."""
     versions = (refrain.__version__, llvmlite.__version__, str(llvm.llvm_version_info))
-    text = "\0".join((*versions, *parts))
+    text = "\0".join((*versions, _source_digest(), *parts))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def _source_digest() -> str:
+    """Changes with the code that turns equations into machine code."""
+    root = Path(refrain.__file__).parent
+    found = hashlib.sha256()
+    for folder in ("graph", "derive", "plan", "emit", "runtime"):
+        for file in sorted((root / folder).rglob("*.py")):
+            found.update(file.read_bytes())
+    return found.hexdigest()
 
 
 def folder() -> Path | None:

@@ -7,19 +7,15 @@ package is used through `kernel_for`.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import math
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
 
-import refrain
 from refrain.cells import SizedCell
 from refrain.cells.weights import Variable
 from refrain.derive.reverse import reverse
@@ -242,7 +238,7 @@ def _make(request: Request) -> Kernel:
     target = Target.host(request.dtype)
     task, plan = _plan(request, target)
     parts = repr(sorted(task.parts.items()))
-    key = disk.key(show(plan), parts, repr(target), _source_digest())
+    key = disk.key(show(plan), parts, repr(target))
     code, cached = disk.load_or_make(
         key, lambda: compile_object(str(_module(task, plan, target)), target)
     )
@@ -296,17 +292,6 @@ def _module(task: Task, plan: Plan, target: Target) -> ir.Module:
 def _handler(module: ir.Module, name: str, program: Any, tasks: int | None) -> None:
     counts = len(program.inputs), len(program.outputs)
     emit_handler(module, name, *counts, tasks=tasks, prepares=tasks is None)
-
-
-@cache
-def _source_digest() -> str:
-    """Changes with the code that turns equations into machine code."""
-    root = Path(refrain.__file__).parent
-    found = hashlib.sha256()
-    for folder in ("graph", "derive", "plan", "emit", "runtime"):
-        for file in sorted((root / folder).rglob("*.py")):
-            found.update(file.read_bytes())
-    return found.hexdigest()
 
 
 def _thread_limit() -> int:

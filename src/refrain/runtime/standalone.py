@@ -7,14 +7,16 @@ each number once and starts at once.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from llvmlite import binding as llvm
 from llvmlite import ir
 
 from refrain.emit.llvm.standalone import (
+    INPUT,
     OUTPUT,
     TABLE,
     Memory,
@@ -27,12 +29,14 @@ from refrain.emit.llvm.time_loop import emit_prepare
 from refrain.emit.llvm.vectors import Target
 from refrain.graph.node import Node
 from refrain.plan.layout import PACKED, Machine
-from refrain.plan.passes import Task, make_plan
+from refrain.plan.passes import Plan, Task, make_plan
 from refrain.plan.program import SHARED, Part, Program
+from refrain.plan.show import show
 from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
 
 Arrays = Mapping[str, np.ndarray]
+Emit = Callable[[ir.Module], None]  # adds functions to a module
 _PREPARE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)
 _RUN = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, ctypes.c_size_t, ctypes.c_void_p)
 
@@ -98,30 +102,29 @@ def compile_step(
             makes everything NaN.
         team: with `<name>_lead` and `<name>_assist`, for two threads.
     """
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
     machine = Machine(target.width, target.registers, rows=sessions)
-    program = make_plan(replace(task, machine=machine)).forward
-    leaves = task.graph.leaves
-    parts = {leaves[n]: p for n, p in task.parts.items() if n in leaves}
-    constants = _constants(program, parts, target, variables)
+    planned = _Planned.of(replace(task, machine=machine), target)
+    constants = _constants(planned, variables)
     if table is not None:
         beyond = np.full_like(table[:1], np.nan)
         constants[TABLE] = np.concatenate([table, beyond])
     weights = Weights.of(constants, inside)
-    module = ir.Module(name)
-    module.triple = target.triple
-    memory = Memory.of(program, sessions)
+    memory = Memory.of(planned.program, sessions)
     words = None if table is None else len(table)
-    emit_standalone(module, name, program, parts, target, weights, memory, words)
-    if team:
-        emit_team(module, name, program, parts, target, weights, memory)
-    widths = {b.name: b.width for b in program.buffers}
-    text = str(module)
+
+    def emit(module: ir.Module) -> None:
+        given = (module, name, planned.program, planned.parts, target, weights, memory)
+        emit_standalone(*given, words)
+        if team:
+            emit_team(*given)
+
+    made = (weights.offsets, memory, words, team)
+    code = planned.compiled(emit) if inside else planned.kept(emit, name, *made)
+    widths = {b.name: b.width for b in planned.program.buffers}
     return Standalone(
         name,
-        compile_object(text, target) if inside else _kept(text, target),
-        widths["x"] if words is None else 1,
+        code,
+        widths[INPUT] if words is None else 1,
         widths[OUTPUT],
         memory,
         weights,
@@ -129,47 +132,73 @@ def compile_step(
     )
 
 
-def _kept(text: str, target: Target) -> bytes:
-    """Object code that holds no weights, from the disk if it is there."""
-    key = disk.key(text, repr(target))
-    return disk.load_or_make(key, lambda: compile_object(text, target))[0]
+@dataclass(frozen=True)
+class _Planned:
+    """A program for a processor, and where each weight leaf lies."""
+
+    task: Task
+    program: Program
+    parts: dict[Node, Part]
+    target: Target
+
+    @staticmethod
+    def of(task: Task, target: Target) -> _Planned:
+        leaves = task.graph.leaves
+        parts = {leaves[n]: p for n, p in task.parts.items() if n in leaves}
+        return _Planned(task, make_plan(task).forward, parts, target)
+
+    def compiled(self, emit: Emit) -> bytes:
+        """Object code of what `emit` adds to a module."""
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        module = ir.Module(self.task.graph.name)
+        module.triple = self.target.triple
+        emit(module)
+        return compile_object(str(module), self.target)
+
+    def kept(self, emit: Emit, *chosen: Any) -> bytes:
+        """The same from the disk if it is there; then nothing is emitted.
+
+        Args:
+            emit: adds code that holds no weights.
+            chosen: all that the code depends on beside the plan and the processor.
+        """
+        plan = show(Plan(self.program))
+        parts = repr(sorted(self.task.parts.items()))
+        sizes = repr(sorted(self.task.sizes.items()))
+        key = disk.key(plan, parts, sizes, repr(self.target), repr(chosen))
+        return disk.load_or_make(key, lambda: self.compiled(emit))[0]
 
 
-def _constants(
-    program: Program,
-    parts: dict[Node, Part],
-    target: Target,
-    variables: Arrays,
-) -> dict[str, np.ndarray]:
+def _constants(planned: _Planned, variables: Arrays) -> dict[str, np.ndarray]:
     """What a step reads of weights: as prepared, and variables with vectors."""
-    read = {part.variable for part in parts.values() if len(part.shape) < 2}
+    program, target = planned.program, planned.target
+    read = {p.variable for p in planned.parts.values() if len(p.shape) < 2}
     found = {n: np.asarray(a, target.dtype) for n, a in variables.items() if n in read}
-    prepared = _prepared(program, parts, target, variables)
+    prepared = _prepared(planned, variables)
     if PACKED in prepared:
         packed = prepared[PACKED]
         prepared[PACKED] = stored(program, packed, target.width, target.weights)
     return found | prepared
 
 
-def _prepared(
-    program: Program,
-    parts: dict[Node, Part],
-    target: Target,
-    variables: Arrays,
-) -> dict[str, np.ndarray]:
+def _prepared(planned: _Planned, variables: Arrays) -> dict[str, np.ndarray]:
     """Matrices as tiles of the target's vectors read them, and values of weights."""
-    here = replace(Target.host(target.dtype), width=target.width)
+    dtype = planned.target.dtype
+    here = replace(Target.host(dtype), width=planned.target.width)
     # Only shared buffers are touched here.
-    outputs = tuple(b for b in program.outputs if b.kind == SHARED)
+    outputs = tuple(b for b in planned.program.outputs if b.kind == SHARED)
     if not outputs:
         return {}
-    program = replace(program, outputs=outputs)
-    module = ir.Module("prepare")
-    module.triple = here.triple
-    emit_prepare(module, "prepare", program, parts, here)
-    prepare = _PREPARE(Library(_kept(str(module), here), here).address("prepare"))
-    prepared = {b.name: np.zeros(b.width, target.dtype) for b in outputs}
-    given = {n: np.ascontiguousarray(a, target.dtype) for n, a in variables.items()}
+    program = replace(planned.program, outputs=outputs)
+
+    def emit(module: ir.Module) -> None:
+        emit_prepare(module, "prepare", program, planned.parts, here)
+
+    code = replace(planned, program=program, target=here).kept(emit, "prepare")
+    prepare = _PREPARE(Library(code, here).address("prepare"))
+    prepared = {b.name: np.zeros(b.width, dtype) for b in outputs}
+    given = {n: np.ascontiguousarray(a, dtype) for n, a in variables.items()}
     given |= prepared
     addresses = [
         given[b.name].ctypes.data if b.name in given else None for b in program.buffers

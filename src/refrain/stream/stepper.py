@@ -22,7 +22,6 @@ from refrain.files import write_file
 from refrain.graph.graph import Graph
 from refrain.graph.parse import parse
 from refrain.graph.show import show
-from refrain.network.archive import network_in
 from refrain.network.compose import compose, task_of
 from refrain.network.cut import without_embedding
 from refrain.network.live import network_of
@@ -188,7 +187,12 @@ def network_from(model: Any) -> Network:
     Raises:
         ExportError: it cannot be read.
     """
-    return network_in(model) if isinstance(model, Path) else network_of(model)
+    if not isinstance(model, Path):
+        return network_of(model)
+    # Brings h5py, which a file that `Stream.save` wrote does without.
+    from refrain.network.archive import network_in
+
+    return network_in(model)
 
 
 @contextmanager

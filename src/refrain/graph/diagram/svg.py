@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from xml.sax.saxutils import escape
+from html import escape
 
 from refrain.graph.diagram.elements import fold
 from refrain.graph.diagram.measure import RADIUS, Box, Drawing, Wire, measure
