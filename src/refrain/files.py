@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -112,11 +112,14 @@ def read_arrays(path: Path, largest: int) -> tuple[Any, dict[str, np.ndarray]]:
     Raises:
         RefrainError: the file is missing, too large, something else or damaged.
     """
-    try:
-        with path.open("rb") as file:
-            return _unpack(file, largest, str(path))
-    except OSError as fault:
-        raise RefrainError(f"cannot read {path}: {fault.strerror or fault}") from None
+    with _opened(path) as file:
+        return _unpack(file, largest, str(path))
+
+
+def read_about(path: Path, largest: int) -> Any:
+    """What the arrays of such a file are about, without them; see `read_arrays`."""
+    with _opened(path) as file:
+        return _about(file, largest, str(path))
 
 
 def unpack_arrays(packed: bytes, largest: int) -> tuple[Any, dict[str, np.ndarray]]:
@@ -124,21 +127,37 @@ def unpack_arrays(packed: bytes, largest: int) -> tuple[Any, dict[str, np.ndarra
     return _unpack(io.BytesIO(packed), largest, "the bytes")
 
 
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            yield file
+    except OSError as fault:
+        raise RefrainError(f"cannot read {path}: {fault.strerror or fault}") from None
+
+
 def _unpack(
     file: BinaryIO, largest: int, name: str
 ) -> tuple[Any, dict[str, np.ndarray]]:
+    about = _about(file, largest, name)
+    file.seek(0)
+    with _telling(name), np.load(file, allow_pickle=False) as kept:
+        names = (each for each in kept.files if each != _ABOUT)
+        return about, {each: np.asarray(kept[each]) for each in names}
+
+
+def _about(file: BinaryIO, largest: int, name: str) -> Any:
+    with _telling(name), zipfile.ZipFile(file) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+        if size > largest:
+            raise RefrainError(f"{name}: {size:,} bytes; expected {largest:,} at most")
+        return json.loads(archive.read(_ABOUT))
+
+
+@contextlib.contextmanager
+def _telling(name: str) -> Iterator[None]:
     try:
-        with zipfile.ZipFile(file) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-            if size > largest:
-                raise RefrainError(
-                    f"{name}: {size:,} bytes; expected {largest:,} at most"
-                )
-            about = json.loads(archive.read(_ABOUT))
-        file.seek(0)
-        with np.load(file, allow_pickle=False) as kept:
-            names = (each for each in kept.files if each != _ABOUT)
-            return about, {each: np.asarray(kept[each]) for each in names}
+        yield
     except (OSError, RefrainError):
         raise
     except Exception:  # of any type: whatever lies in it

@@ -208,7 +208,7 @@ def test_a_stream_of_what_is_none(folder, refused):
     line = refused("stream", folder / "sentiment.refrain", "--series", "shop 0")
     assert "--series" in line
     line = refused("stream", folder / "forecast.refrain")
-    assert "expected one series of those trained on (shop 0, shop 1)" in line
+    assert "name one (--series) of shop 0, shop 1" in line
     line = refused("stream", folder / "changed.refrain")
     assert "damaged" in line
 

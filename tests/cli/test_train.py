@@ -79,6 +79,16 @@ def test_predictions_are_lines_of_json(model, folder, refrain, monkeypatch):
     assert [row["label"] for row in found] == [row["label"] for row in rows[:2]]
 
 
+def test_words_that_speak_for_a_label_are_told(model, folder, refrain):
+    lines = refrain("predict", model, folder / "more.csv", "--words").out.splitlines()
+    first = json.loads(lines[0])
+    made = SentimentClassifier.load(model)
+    expected = [[word, round(x, 4)] for word, x in made.contributions(first["text"])]
+    assert first["words"] == expected
+    plain = refrain("predict", model, folder / "more.csv").out.splitlines()
+    assert "words" not in json.loads(plain[0])
+
+
 def test_evaluate_counts_what_predict_says(model, folder, refrain):
     figures = json.loads(refrain("evaluate", model, folder / "more.csv", "--json").out)
     lines = refrain("predict", model, folder / "more.csv").out.splitlines()

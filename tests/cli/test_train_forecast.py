@@ -70,6 +70,21 @@ def test_predictions_go_on_from_the_end(model, folder, refrain, monkeypatch):
     assert refrain("predict", model, "-").out == ended.out
 
 
+def test_at_a_terminal_nothing_is_waited_for(model, refrain, refused, monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+        def __next__(self):
+            raise AssertionError("read from the terminal")
+
+    monkeypatch.setattr("sys.stdin", Terminal())
+    assert len(refrain("predict", model).out.splitlines()) == 13
+    with pytest.raises(AssertionError, match="read from the terminal"):
+        refrain("predict", model, "-")
+    assert "is no text classifier" in refused("predict", model, "--words")
+
+
 def test_a_stream_forecasts_anew_after_each_value(
     model, folder, refrain, monkeypatch, tmp_path
 ):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from refrain.errors import DataError
-from refrain.tasks.clock import looks_like_dates, read_clock
+from refrain.tasks.clock import find_dates, looks_like_dates, read_clock
 
 
 def column(start: str, points: int, spacing: str, form: str) -> pd.Series:
@@ -70,8 +70,13 @@ def test_numbers_serve_as_times():
     ("texts", "message"),
     [
         (["2024-01-01", "", "2024-01-03"], "no value in data row 2"),
-        (["2024-01-01", "2024-01-02", "2024-01-02"], "occurs more than once"),
+        (["2024-01-01", "2024-01-02", "2024-01-02"], "once; .* each time; keep one se"),
         (["2024-99-01", "2024-99-02", "2024-99-03"], "expected dates such as"),
+        (["2024-01-01", "2024-02-31", "2024-03-01"], "'2024-02-31' in data row 2"),
+        (
+            ["1", "2", "later"],
+            "expected dates .* or numbers, received 'later' in data r",
+        ),
     ],
 )
 def test_a_time_that_cannot_serve_is_explained(texts, message):
@@ -84,6 +89,18 @@ def test_mostly_absent_rows_are_refused():
     text = pd.Series((np.datetime64("2024-01-01") + np.array(days)).astype(str))
     with pytest.raises(DataError, match="990 of 1,005 evenly spaced points are absent"):
         read_clock(text, "t")
+
+
+@pytest.mark.parametrize("wrong", ["", "2024-13-01", "later"])
+def test_a_few_wrong_values_do_not_hide_a_column_of_dates(wrong):
+    text = column("2024-01-01", 20, "D", "%Y-%m-%d")
+    text[7] = wrong
+    words = pd.Series(["room 2024 x"] * 20)
+    assert find_dates({"w": words, "t": text}, ["w", "t"]) == "t"
+    whole = column("2024-01-01", 20, "D", "%Y-%m-%d")
+    assert find_dates({"t": text, "u": whole}, ["t", "u"]) == "u"
+    text[:9] = wrong
+    assert find_dates({"t": text}, ["t"]) is None
 
 
 def test_only_dates_with_a_year_look_like_dates():

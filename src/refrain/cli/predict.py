@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from refrain.errors import DataError
+from refrain.errors import DataError, OptionError
 
 _MODEL = typer.Argument(
     metavar="MODEL", help="File that `refrain train` wrote.", show_default=False
@@ -29,6 +29,13 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words",
+            help="Of a text classifier: tell how much each word speaks for the label.",
+        ),
+    ] = False,
 ) -> None:
     """Predict with a trained model.
 
@@ -39,8 +46,15 @@ def predict(
     """
     from refrain.tasks.job import registry
 
+    if words and registry.kind_of(model) != registry.CLASSIFIER:
+        raise OptionError(f"--words: {model} is no {registry.CLASSIFIER}")
+    job = registry.load(model)
+    wanted = {"words": True} if words else {}
     source = None if file is None or str(file) == "-" else file
-    for line in registry.load(model).predict_lines(source, standard_input()):
+    # Who types nothing at a terminal waits for an answer, not for a question.
+    alone = job.goes_on and file is None and sys.stdin.isatty()
+    lines = () if alone else standard_input()
+    for line in job.predict_lines(source, lines, **wanted):
         print(line, flush=True)
 
 

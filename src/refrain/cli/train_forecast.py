@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refrain.cli.options import with_options
-from refrain.cli.training import tensorboard_callbacks, training_folder
+from refrain.cli.training import search_line, tensorboard_callbacks, training_folder
 from refrain.tasks.forecast.options import ForecastOptions
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ def forecast(
         command = shlex.join(["refrain", *sys.argv[1:]])
         write_page(report_page(made, str(file), command), output.with_suffix(".html"))
         made.save(output)
-    _tell(made, output, quiet)
+    _tell(made, output, tune, quiet)
 
 
-def _tell(made: Forecaster, output: Path, quiet: bool) -> None:
+def _tell(made: Forecaster, output: Path, tune: int, quiet: bool) -> None:
     """Print the backtest, and what was written."""
     measures = ("mae", "rmse", "smape", "mase")
     print(f"{'':<16}" + "".join(f"{measure:>10}" for measure in measures))
@@ -121,6 +121,7 @@ def _tell(made: Forecaster, output: Path, quiet: bool) -> None:
         f"{len(made.tracks_):,} series, {layout.horizon} steps from {layout.window}",
         f"season {layout.season}: {made.season_from_}",
         f"{100 * coverage:.0f} % of values lie in the {interval:.0f} % interval",
+        *search_line(made, tune),
         f"epoch {training.best_epoch} of {training.epochs}, {training.train_s:.0f} s",
         *made.notes_,
         f"Written: {output}, {output.with_suffix('.html')}",

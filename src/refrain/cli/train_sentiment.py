@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from refrain.cli.options import with_options
-from refrain.cli.training import tensorboard_callbacks, training_folder
+from refrain.cli.training import search_line, tensorboard_callbacks, training_folder
 from refrain.tasks.text.options import TextJob
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def sentiment(
                 found, job, display.report, callbacks, kept, tune
             )
         _write(outcome, found, file, output)
-    _tell(outcome, found, output, quiet)
+    _tell(outcome, found, output, tune, quiet)
 
 
 def _write(outcome: Outcome, found: Texts, file: Path, output: Path) -> None:
@@ -109,7 +109,7 @@ def _write(outcome: Outcome, found: Texts, file: Path, output: Path) -> None:
     outcome.classifier.save(output, about)
 
 
-def _tell(outcome: Outcome, found: Texts, output: Path, quiet: bool) -> None:
+def _tell(outcome: Outcome, found: Texts, output: Path, tune: int, quiet: bool) -> None:
     """Print the figures, and what was written."""
     model, training = outcome.classifier, outcome.classifier.training_
     learnt, watched, held = outcome.rows
@@ -124,7 +124,9 @@ def _tell(outcome: Outcome, found: Texts, output: Path, quiet: bool) -> None:
         *found.notes,
         f"{learnt:,} texts to learn from, {watched:,} to stop by, {held:,} held out",
         f"{model.cell_}, {len(model.vocabulary_):,} words",
+        *search_line(model, tune),
         f"epoch {training.best_epoch} of {training.epochs}, {training.train_s:.0f} s",
+        *outcome.advice,
         f"Written: {output}, {output.with_suffix('.html')}",
     )
     for line in lines:

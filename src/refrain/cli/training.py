@@ -12,7 +12,9 @@ from typing import Any
 
 from refrain.errors import OptionError
 from refrain.files import make_folder
+from refrain.tasks.table import counted
 
+_SEARCHED = ("units", "layers", "learning_rate", "dropout")
 _WRITERS = ("tensorflow", "tensorboard")
 
 
@@ -40,6 +42,14 @@ def training_folder(output: Path, anew: bool, quiet: bool) -> Iterator[Path]:
             shutil.rmtree(kept, ignore_errors=True)  # nothing to go on from
         raise
     shutil.rmtree(kept)
+
+
+def search_line(options: Any, trials: int) -> tuple[str, ...]:
+    """What a search for options has found; nothing without one."""
+    if not trials:
+        return ()
+    found = (f"{n.replace('_', ' ')} {getattr(options, n):.3g}" for n in _SEARCHED)
+    return (f"found in {counted(trials, 'trial')}: {', '.join(found)}",)
 
 
 def tensorboard_callbacks(folder: Path | None) -> list[Any]:

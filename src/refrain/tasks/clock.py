@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,12 +18,17 @@ import pandas as pd
 from refrain.errors import DataError
 from refrain.tasks.table import is_missing, is_numeric
 
+# Of a column's values: where fewer are dates, it is none of dates.
+MOST = 0.9
 # Of a step; times that are further from an even grid are taken as uneven.
 MOST_JITTER = 0.01
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86400
 
 _YEAR = re.compile(r"(?<!\d)[12]\d{3}(?!\d)")
+
+# As pandas reads dates: ISO, the month first, the day first.
+_FORMS: tuple[dict[str, Any], ...] = ({"format": "ISO8601"}, {}, {"dayfirst": True})
 
 # Steps of the calendar that differ in length: the spacing in days at least and at
 # most, months, name, and the points after which such a series may repeat itself.
@@ -61,8 +67,21 @@ def looks_like_dates(text: pd.Series) -> bool:
     return bool(_readings(text))
 
 
-def read_clock(text: pd.Series, name: str) -> Clock:
+def nearly_dates(text: pd.Series) -> bool:
+    """Whether a column of text would hold dates but for a few values."""
+    with_year = text.str.contains(_YEAR)
+    if is_numeric(text) or with_year.mean() < MOST:
+        return False
+    return bool(np.mean(~_unread_rows(text)) >= MOST)
+
+
+def read_clock(text: pd.Series, name: str, advice: str = "keep one series") -> Clock:
     """Read a time column of dates or of numbers.
+
+    Args:
+        text: the column.
+        name: of the column.
+        advice: what to do where a time occurs twice.
 
     Raises:
         DataError: a time is missing, cannot be read or occurs twice, or more than
@@ -82,7 +101,7 @@ def read_clock(text: pd.Series, name: str) -> Clock:
     if same.size:
         raise DataError(
             f"time column {name!r}: {text.iloc[order[same[0]]]!r} occurs more than "
-            "once; keep one series, one row for each time"
+            f"once; expected one row for each time; {advice}"
         )
     notes = ()
     if not np.array_equal(order, np.arange(len(order))):
@@ -105,9 +124,10 @@ def read_clock(text: pd.Series, name: str) -> Clock:
 def _read_dates(text: pd.Series, name: str) -> np.ndarray:
     readings = _readings(text)
     if not readings:
+        row = int(np.flatnonzero(_unread_rows(text))[0])
         raise DataError(
             f"time column {name!r}: expected dates such as 2024-01-31 or numbers, "
-            f"received {text.iloc[0]!r}"
+            f"received {text.iloc[row]!r} in data row {row + 1}"
         )
     # Of 1/2 as January or February, the reading that runs forward is the right one.
     forward = [r for r in readings if (np.diff(r).astype(int) > 0).all()]
@@ -115,23 +135,40 @@ def _read_dates(text: pd.Series, name: str) -> np.ndarray:
 
 
 def _readings(text: pd.Series) -> list[np.ndarray]:
-    """All ways to read a column as dates: ISO, the month first, the day first."""
+    """All ways to read a column as dates."""
     readings = []
-    options: tuple[dict[str, Any], ...] = (
-        {"format": "ISO8601"},
-        {},
-        {"dayfirst": True},
-    )
-    for option in options:
+    for option in _FORMS:
         try:
-            with warnings.catch_warnings():
-                # pandas warns about a guessed order of day and month.
-                warnings.simplefilter("ignore")
-                read = pd.to_datetime(text, utc=True, **option)
+            read = _read_form(text, option)
         except (ValueError, OverflowError):
             continue
         readings.append(read.dt.tz_localize(None).to_numpy("datetime64[us]"))
     return readings
+
+
+def _read_form(text: pd.Series, option: Mapping[str, Any]) -> pd.Series:
+    with warnings.catch_warnings():
+        # pandas warns about a guessed order of day and month.
+        warnings.simplefilter("ignore")
+        return pd.to_datetime(text, utc=True, **option)
+
+
+def _unread_rows(text: pd.Series) -> np.ndarray:
+    """The rows that the way to read a column which reads the most cannot read."""
+    numbers = np.asarray(pd.to_numeric(text, errors="coerce"), float)
+    dates = [_read_form(text, {**form, "errors": "coerce"}) for form in _FORMS]
+    ways = [*(np.asarray(read.isna()) for read in dates), np.isnan(numbers)]
+    return min(ways, key=np.count_nonzero)
+
+
+def find_dates(columns: Mapping[str, pd.Series], names: Iterable[str]) -> str | None:
+    """The first of the named columns that holds dates, a few values apart."""
+    names = list(names)
+    for holds in (looks_like_dates, nearly_dates):
+        for name in names:
+            if holds(columns[name]):
+                return name
+    return None
 
 
 _Grid = tuple[np.ndarray, np.ndarray, str, tuple[int, ...]]

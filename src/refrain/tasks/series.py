@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from refrain.errors import DataError
-from refrain.tasks.clock import Clock, looks_like_dates, read_clock
+from refrain.tasks.clock import Clock, find_dates, read_clock
 from refrain.tasks.table import (
-    Table,
     choose_column,
     choose_target,
     counted,
@@ -67,18 +66,16 @@ def read_series(
     """
     table = read_table(path)
     chosen = choose_column(table, target, "--target") if target else None
-    time = choose_column(table, time, "--time") if time else _date_column(table, chosen)
+    if time:
+        time = choose_column(table, time, "--time")
+    else:
+        time = find_dates(table, (name for name in table if name != chosen))
     chosen = chosen or choose_target(table, time)
     if chosen == time:
         raise DataError(f"the column {time!r} cannot be both the target and the time")
     values = to_numbers(table[chosen], chosen)
     clock = read_clock(table[time], time) if time else None
     return clean(chosen, Path(path).name, values, clock)
-
-
-def _date_column(table: Table, target: str | None) -> str | None:
-    others = (name for name in table if name != target)
-    return next((name for name in others if looks_like_dates(table[name])), None)
 
 
 def clean(

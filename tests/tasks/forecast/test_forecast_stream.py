@@ -1,11 +1,16 @@
 """A stream forecasts what `predict` forecasts of the whole series, after each value."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from refrain.errors import DataError, StreamError
+from refrain.files import read_arrays, write_arrays
 from refrain.tasks import Forecaster
+from refrain.tasks.job import registry
+from refrain.tasks.job.file import LARGEST
 from tests.tasks.forecast.tables import long_table
 
 pytestmark = [
@@ -135,7 +140,7 @@ def test_what_cannot_be_a_stream_is_refused(trained):
     for wrong in ("high", np.inf, [1.0, 2.0]):
         with pytest.raises(DataError, match="the value: expected a number, received"):
             made.stream().step(wrong)
-    with pytest.raises(DataError, match=r"expected the series 'b' .*\(value\)"):
+    with pytest.raises(DataError, match="no series 'b' of those trained on, value"):
         made.stream("b")
     both = Forecaster(cell="bilstm", horizon=3, window=9, units=2, epochs=1, ets=False)
     both.fit(values[:SEEN])
@@ -143,9 +148,41 @@ def test_what_cannot_be_a_stream_is_refused(trained):
         both.stream()
 
 
+def renamed(path, name):
+    """The model file with another name for a layer of its network."""
+    about, arrays = read_arrays(path, LARGEST)
+    text = json.dumps(about["network"]).replace(f'"{name}"', '"other"')
+    write_arrays(path, about | {"network": json.loads(text)}, arrays)
+    return path
+
+
+@pytest.mark.parametrize("name", ["repeated", "joined", "hidden", "quantiles"])
+def test_a_network_with_other_parts_is_refused_in_one_line(trained, tmp_path, name):
+    made, _ = trained
+    file = renamed(made.save(tmp_path / "m.refrain"), name)
+    again = Forecaster.load(file)
+    pd.testing.assert_frame_equal(again.predict(), made.predict())
+    with pytest.raises(StreamError, match=f"no part {name}, .*train it again"):
+        registry.open_stream(file)
+
+
+@pytest.mark.parametrize("series", [None, "value"])
+def test_opening_a_stream_reads_its_file_once(trained, tmp_path, monkeypatch, series):
+    file = trained[0].save(tmp_path / "m.refrain")
+    read = []
+
+    def count(path, largest):
+        read.append(path)
+        return read_arrays(path, largest)
+
+    monkeypatch.setattr("refrain.tasks.job.file.read_arrays", count)
+    registry.open_stream(file, series)
+    assert read == [file]
+
+
 def test_covariates_are_those_of_the_training():
     made = Forecaster(**OPTIONS | {"epochs": 1}).fit(until(sales(), SEEN))
-    with pytest.raises(DataError, match=r"expected one series .*\(shop 0, shop 1\)"):
+    with pytest.raises(DataError, match=r"name one \(--series\) of shop 0, shop 1"):
         made.stream()
     stream = made.stream("shop 0")
     with pytest.raises(DataError, match="expected the covariates weather, promotion"):

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -145,14 +146,19 @@ def test_forms_and_cells_train_and_come_back(options, tmp_path):
 def test_a_search_sets_options_and_goes_on_where_it_stood(tmp_path):
     values = long_table(1, 200).y.to_numpy()
     options = {"horizon": 3, "window": 6, "epochs": 1, "ets": False}
-    trained = []
+    trained, names, told = [], [], []
 
-    def report(_, progress):
+    def report(name, progress):
         trained.append(progress.epoch)
+        names.append(name)
 
+    ended = keras.callbacks.LambdaCallback(on_train_end=lambda _: told.append(1))
     fit = {"checkpoints": tmp_path, "trials": 2, "report": report}
+    fit["callbacks"] = [ended]
     one = Forecaster(**options).fit(values, **fit)
     assert one.get_params()["units"] != Forecaster().units
+    assert list(dict.fromkeys(names)) == ["trial 1: GRU", "trial 2: GRU", "GRU"]
+    assert told == [1]  # of the final network alone
     before = len(trained)
     two = Forecaster(**options).fit(values, **fit)
     assert two.get_params() == one.get_params()

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from refrain.errors import DataError
-from refrain.tasks.forecast.panel import Columns, read_panel
+from refrain.tasks.forecast.panel import MOST_NOTES, Columns, all_notes, read_panel
 from tests.tasks.forecast.tables import long_table
 from tests.tasks.series import DATA, write_csv
 
@@ -84,6 +84,42 @@ def test_a_date_may_lie_in_columns(tmp_path):
 def test_columns_that_cannot_serve_are_explained(columns, message):
     with pytest.raises(DataError, match=message):
         read_panel(long_table(), columns)
+
+
+def test_a_long_table_without_its_column_of_series_is_explained():
+    table = long_table().rename(columns={"unique_id": "shop"})
+    with pytest.raises(DataError, match=r"more than once.*name it with --series"):
+        read_panel(table, Columns(target="y"))
+
+
+def test_a_date_that_is_none_is_named():
+    table = long_table(1)[["ds", "y"]].rename(columns={"ds": "day"})
+    table.loc[4, "day"] = "2024-02-30"
+    with pytest.raises(DataError, match=r"'day': expected dates.*data row 5"):
+        read_panel(table, Columns())
+
+
+def test_notes_say_whose_they_are_and_what_is_not_used():
+    table = long_table(12)
+    table = table.drop(index=[5, 95])
+    (idle,) = (n for n in all_notes(read_panel(table, Columns())) if "not used" in n)
+    assert idle.startswith("columns not used: promotion, weather, kind (--time, ")
+    used = Columns(past="weather", future="promotion", static="kind")
+    assert all_notes(read_panel(table, used)) == (
+        "shop 0, shop 1: 1 of 90 rows is absent (one every day)",
+        "shop 0, shop 1: 1 missing value (1.1 %) interpolated; errors leave them out",
+    )
+    assert all_notes(read_panel(table[table.unique_id == "shop 1"], used))[0] == (
+        "1 of 90 rows is absent (one every day)"
+    )
+
+
+def test_many_notes_are_counted():
+    table = long_table(12)
+    table.loc[[90 * k + j for k in range(12) for j in range(1, 2 + k)], "y"] = np.nan
+    used = Columns(past="weather", future="promotion", static="kind")
+    *first, last = all_notes(read_panel(table, used))
+    assert (len(first), last) == (MOST_NOTES, "4 more notes of this kind")
 
 
 def test_series_of_different_steps_are_refused():

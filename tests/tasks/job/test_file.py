@@ -92,6 +92,11 @@ def test_parts_that_do_not_fit_are_refused(saved, tmp_path, change):
         load(path, "tester")
 
 
+def test_the_kind_is_told_without_the_arrays(saved, monkeypatch):
+    monkeypatch.setattr(np, "load", None)
+    assert kind_of(saved[0]) == "tester"
+
+
 def test_other_zips_and_later_formats_are_refused(tmp_path):
     path = tmp_path / "model.refrain"
     write_arrays(path, ["no", "job"], {})

@@ -33,6 +33,8 @@ from refrain.tasks.table import MISSING, listed
 if TYPE_CHECKING:
     from refrain.tasks.forecast.forecaster import Forecaster
 
+# Layers of the network by which a stream finds its parts; see `network.py`.
+PARTS = ("repeated", "joined", "hidden", "quantiles")
 VALUE = "y"  # of an observation on a line of JSON
 LARGEST = 1 << 30  # bytes of a state
 
@@ -208,6 +210,13 @@ class _Native:
     """The network of a forecaster, in native code, for one window at a time."""
 
     def __init__(self, network: keras.Model, cell: str):
+        names = {each.name for each in network.layers}
+        unknown = [name for name in PARTS if name not in names]
+        if unknown:
+            raise StreamError(
+                f"the forecaster's network has no part {listed(unknown)}, which a "
+                "stream looks for: it was saved by another version; train it again"
+            )
         layer = network.get_layer
         joined, hidden = layer("joined").output, layer("hidden").input[0]
         try:
@@ -220,7 +229,6 @@ class _Native:
                 f"a forecaster with the cell {cell} cannot be a stream: {fault}; train "
                 "one with a cell of one direction, such as gru"
             ) from None
-        names = [each.name for each in network.layers]
         self._context = layer("context").get_weights() if "context" in names else None
         self._last = layer("quantiles").get_weights()
         weights = b"".join(array.tobytes() for array in network.get_weights())

@@ -36,7 +36,7 @@ from refrain.tasks.forecast.learn import (
     samples_of,
 )
 from refrain.tasks.forecast.options import ForecastOptions
-from refrain.tasks.forecast.panel import read_panel
+from refrain.tasks.forecast.panel import all_notes, read_panel
 from refrain.tasks.forecast.record import (
     layout_record,
     points_kept,
@@ -64,6 +64,8 @@ CHUNK = 2000
 class Forecaster(BaseEstimator, ForecastOptions):
     """Forecasts the next values of one or many series, with intervals."""
 
+    goes_on = True
+
     def fit(
         self,
         data: Any,
@@ -78,7 +80,7 @@ class Forecaster(BaseEstimator, ForecastOptions):
         Args:
             data: a CSV or Parquet file, a DataFrame, a Series, or values `(points,)`.
             report: called with a network's name and where its training stands.
-            callbacks: of Keras.
+            callbacks: of Keras, for the training of the final network.
             checkpoints: a folder in which training leaves after each epoch where it
                 stands. If it did so before, training goes on from there, to the same
                 forecaster.
@@ -116,7 +118,7 @@ class Forecaster(BaseEstimator, ForecastOptions):
         self.shift_ = fit_shift(learnt, validation.targets, levels, apart)
         firsts = [end.validation for end in design.ends]
         self.backtest_, self.rolled_ = self._backtest(design.tracks, firsts)
-        self.notes_ = (*members[0].series.notes, *few, *self.backtest_.advice())
+        self.notes_ = (*all_notes(members), *few, *self.backtest_.advice())
         return self
 
     def predict(self, data: Any = None) -> pd.DataFrame:
@@ -195,13 +197,15 @@ class Forecaster(BaseEstimator, ForecastOptions):
         tracks = self.tracks_
         if data is not None:
             tracks = [track for track, _ in self._read(data, whole=True)]
-        found = [track for track in tracks if series in (None, track.name)]
-        if len(found) != 1 or found[0].name not in names:
-            wanted = "one series" if series is None else f"the series {series!r}"
+        tracks = [track for track in tracks if track.name in names]
+        if series is None and len(tracks) > 1:
             raise DataError(
-                f"expected {wanted} of those trained on ({listed(names)}), received "
-                f"{listed(track.name for track in tracks)}"
+                f"a stream is of one series; name one (--series) of {listed(names)}"
             )
+        found = [track for track in tracks if series in (None, track.name)]
+        if not found:
+            wanted = "series" if series is None else f"series {series!r}"
+            raise DataError(f"no {wanted} of those trained on, {listed(names)}")
         return ForecastStream(self, found[0])
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -224,8 +228,7 @@ class Forecaster(BaseEstimator, ForecastOptions):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Forecaster:
         """Read what `save` wrote; nothing in the file is run."""
-        found = file.load(Path(path), KIND)
-        try:
+        with file.reading(Path(path), KIND) as found:
             made, state = cls(**found.options), found.state
             made.layout_ = read_layout(state["layout"])
             made.season_from_ = state["season_from"]
@@ -235,9 +238,7 @@ class Forecaster(BaseEstimator, ForecastOptions):
             made.backtest_ = Backtest.read(state["backtest"])
             made.training_ = Training(**state["training"])
             made.tracks_ = read_tails(state["tracks"], found.arrays)
-        except (LookupError, TypeError, ValueError):
-            raise RefrainError(f"{path}: a damaged forecaster") from None
-        made.network_, made.rolled_ = found.network, []
+            made.network_, made.rolled_ = found.network, []
         return made
 
     def predict_lines(

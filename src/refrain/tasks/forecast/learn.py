@@ -29,7 +29,7 @@ class Watch:
 
     Attributes:
         report: called with a network's name and where its training stands.
-        callbacks: of Keras.
+        callbacks: of Keras, for the training of the final network.
         folder: keeps where each training stands after each epoch; if it did so before,
             training goes on from there to the same network.
     """
@@ -37,6 +37,14 @@ class Watch:
     report: Callable[[str, Progress], None] = lambda *_: None
     callbacks: Sequence[keras.callbacks.Callback] = ()
     folder: Path | None = None
+
+    def aside(self, prefix: str = "") -> Watch:
+        """For trainings before the last one, which callbacks are not told of."""
+        return replace(
+            self,
+            report=lambda name, progress: self.report(f"{prefix}{name}", progress),
+            callbacks=(),
+        )
 
 
 def samples_of(design: Design, part: str, most: int) -> Samples:
@@ -125,7 +133,8 @@ def fastest_learner(
     budget = options.budget(epochs=min(RACE_EPOCHS, options.epochs))
     losses = {}
     for cell in CANDIDATES:
-        _, took = learn(options, cell, training, validation, budget, watch, cell)
+        aside = watch.aside()
+        _, took = learn(options, cell, training, validation, budget, aside, cell)
         losses[cell] = min(took.validation_loss)
     return min(losses, key=lambda cell: losses[cell])
 
@@ -152,7 +161,8 @@ def best_options(
     def score(number: int, tried: dict[str, float]) -> float:
         tried_options = replace(options, **tried)  # pyright: ignore[reportArgumentType]
         name, budget = f"trial {number + 1}", tried_options.budget()
-        _, took = learn(tried_options, cell, training, validation, budget, watch, name)
+        aside = watch.aside(f"{name}: ")
+        _, took = learn(tried_options, cell, training, validation, budget, aside, name)
         return min(took.validation_loss)
 
     return tune(space, score, trials, options.seed, watch.folder)[0].options

@@ -7,8 +7,8 @@ row for each time of each series, and a column that tells the series apart.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,27 @@ import numpy as np
 import pandas as pd
 
 from refrain.errors import DataError
-from refrain.tasks.clock import Clock, looks_like_dates, read_clock
+from refrain.tasks.clock import Clock, find_dates, read_clock
 from refrain.tasks.series import Series, clean
 from refrain.tasks.table import (
     Table,
     as_table,
     choose_column,
     choose_target,
+    counted,
     is_missing,
     is_numeric,
+    listed,
     read_table,
     to_numbers,
 )
 
 # Names that a long table and its parts usually have.
 ID, TIME, TARGET = "unique_id", "ds", "y"
+# Where a time occurs twice in a table without a column of series.
+ONE_OF_MANY = "if a column tells several series apart, name it with --series"
+# Notes of many series are told up to here.
+MOST_NOTES = 8
 PARTS_OF_TIME = ("year", "month", "day", "hour", "minute")
 
 
@@ -95,7 +101,8 @@ def read_panel(data: Any, columns: Columns) -> tuple[Member, ...]:
     else:
         table, source = as_table(data), "data"
     roles = _resolve(table, columns)
-    members = tuple(_members(table, roles, source))
+    idle = set(table).difference(*roles.values())
+    members = tuple(_members(table, roles, source, _idle_note(table, idle)))
     steps = sorted({m.series.step for m in members})
     if len(steps) > 1:
         raise DataError(
@@ -103,6 +110,30 @@ def read_panel(data: Any, columns: Columns) -> tuple[Member, ...]:
             "one for all; fit them one by one"
         )
     return members
+
+
+def all_notes(members: Sequence[Member]) -> tuple[str, ...]:
+    """What was done to the series, each note once with the series that it is of."""
+    of: dict[str, list[str]] = {}
+    for member in members:
+        for note in member.series.notes:
+            of.setdefault(note, []).append(member.series.name)
+    told = [
+        note if len(names) == len(members) else f"{listed(names, 3)}: {note}"
+        for note, names in of.items()
+    ]
+    more = len(told) - MOST_NOTES
+    if more > 0:
+        told[MOST_NOTES:] = [f"{counted(more, 'more note')} of this kind"]
+    return tuple(told)
+
+
+def _idle_note(table: Table, idle: set[str]) -> tuple[str, ...]:
+    if not idle:
+        return ()
+    names = listed(name for name in table if name in idle)
+    roles = "--time, --past, --future and --static"
+    return (f"columns not used: {names} ({roles} give columns a role)",)
 
 
 def _resolve(table: Table, columns: Columns) -> dict[str, tuple[str, ...]]:
@@ -130,9 +161,8 @@ def _find_time(table: Table, taken: set[str]) -> tuple[str, ...]:
     others = [name for name in table if name not in taken]
     if TIME in others:
         return (TIME,)
-    for name in others:
-        if looks_like_dates(table[name]):
-            return (name,)
+    if dates := find_dates(table, others):
+        return (dates,)
     parts = tuple(part for part in PARTS_OF_TIME if part in others)
     # Each part has those before it: a month without a year is no time.
     usable = len(parts) > 1 and parts == PARTS_OF_TIME[: len(parts)]
@@ -156,11 +186,15 @@ def _find_targets(
 
 
 def _members(
-    table: Table, roles: Mapping[str, tuple[str, ...]], source: str
+    table: Table,
+    roles: Mapping[str, tuple[str, ...]],
+    source: str,
+    notes: tuple[str, ...],
 ) -> Iterator[Member]:
     if not roles["series"]:
+        clock = _clock(table, roles["time"], ONE_OF_MANY)
         for name in roles["target"]:
-            yield _member(table, name, name, roles, source)
+            yield _member(table, name, name, roles, source, clock, notes)
         return
     id_column, target = roles["series"][0], roles["target"][0]
     if max(len(roles[role]) for role in ("series", "target")) > 1:
@@ -172,7 +206,8 @@ def _members(
     for name, rows in ids.groupby(ids, sort=False).indices.items():
         own = {n: text.iloc[rows].reset_index(drop=True) for n, text in table.items()}
         try:
-            yield _member(own, target, str(name), roles, source)
+            clock = _clock(own, roles["time"], "keep one of them")
+            yield _member(own, target, str(name), roles, source, clock, notes)
         except DataError as fault:
             raise DataError(f"series {name!r}: {fault}") from None
 
@@ -183,10 +218,12 @@ def _member(
     name: str,
     roles: Mapping[str, tuple[str, ...]],
     source: str,
+    clock: Clock | None,
+    notes: tuple[str, ...],
 ) -> Member:
     values = to_numbers(table[target], target)
-    clock = _clock(table, roles["time"])
     series = clean(name, source, values, clock)
+    series = replace(series, notes=(*series.notes, *notes))
     if clock is not None:
         values = _lay(values, clock, np.nan)
     known = np.flatnonzero(~np.isnan(values))
@@ -200,17 +237,17 @@ def _member(
     )
 
 
-def _clock(table: Table, names: tuple[str, ...]) -> Clock | None:
+def _clock(table: Table, names: tuple[str, ...], advice: str) -> Clock | None:
     if not names:
         return None
     if len(names) == 1:
-        return read_clock(table[names[0]], names[0])
+        return read_clock(table[names[0]], names[0], advice)
     parts = [table[name].str.zfill(2) for name in names]
     text = parts[0].str.cat(parts[1:3], sep="-")
     if len(parts) > 3:
         clock = parts[3].str.cat(parts[4:] or [pd.Series("00", parts[3].index)], ":")
         text = text.str.cat(clock, sep=" ")
-    return read_clock(text, ",".join(names))
+    return read_clock(text, ",".join(names), advice)
 
 
 def _covariate(text: pd.Series, name: str, clock: Clock | None) -> np.ndarray:

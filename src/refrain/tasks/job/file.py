@@ -19,7 +19,7 @@ import numpy as np
 
 from refrain import layers  # noqa: F401  registers the layers that a file names
 from refrain.errors import RefrainError
-from refrain.files import read_arrays, write_arrays
+from refrain.files import read_about, read_arrays, write_arrays
 from refrain.study.versions import versions
 
 FORMAT = "refrain job 1"
@@ -75,7 +75,7 @@ def save(
 
 def kind_of(path: Path) -> str:
     """Which job a file holds; see `load`."""
-    return _read(path)[0]["kind"]
+    return _checked(path, read_about(path, LARGEST))["kind"]
 
 
 def load(path: Path, kind: str) -> Trained:
@@ -84,7 +84,8 @@ def load(path: Path, kind: str) -> Trained:
     Raises:
         RefrainError: the file is missing, damaged, or of another kind of job.
     """
-    about, arrays = _read(path)
+    about, arrays = read_arrays(path, LARGEST)
+    _checked(path, about)
     if about["kind"] != kind:
         raise RefrainError(f"{path}: expected a {kind}, received a {about['kind']}")
     try:
@@ -118,15 +119,14 @@ def reading(path: Path, kind: str) -> Iterator[Trained]:
         raise _damaged(path) from None
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    about, arrays = read_arrays(path, LARGEST)
+def _checked(path: Path, about: Any) -> dict[str, Any]:
     if not (isinstance(about, dict) and isinstance(about.get("kind"), str)):
         raise _damaged(path)
     if about.get("format") != FORMAT:
         raise RefrainError(
             f"{path}: expected {FORMAT}, received {about.get('format')!r}"
         )
-    return about, arrays
+    return about
 
 
 def _network(config: Any) -> keras.Model:

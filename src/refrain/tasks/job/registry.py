@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -14,7 +14,13 @@ from refrain.tasks.job.file import kind_of
 
 
 class Job(Protocol):
-    """What the commands need of a trained job."""
+    """What the commands need of a trained job.
+
+    Attributes:
+        goes_on: whether it has something to predict without any data.
+    """
+
+    goes_on: ClassVar[bool]
 
     def predict_lines(
         self, file: Path | None, standard_input: Iterable[str]
@@ -55,10 +61,10 @@ class JobStream(Protocol):
         ...
 
 
-FORECASTER = "forecaster"
+FORECASTER, CLASSIFIER = "forecaster", "text classifier"
 # By the kind in the file: the module and the class, imported when asked for.
 KINDS = {
-    "text classifier": ("refrain.tasks.text.classifier", "SentimentClassifier"),
+    CLASSIFIER: ("refrain.tasks.text.classifier", "SentimentClassifier"),
     FORECASTER: ("refrain.tasks.forecast.forecaster", "Forecaster"),
 }
 
@@ -73,11 +79,12 @@ def open_stream(path: Path, series: str | None = None) -> JobStream:
     Raises:
         RefrainError: as `load`, or the job cannot go on step by step.
     """
-    job = load(path)
+    kind = kind_of(path)
+    if series is not None and kind != FORECASTER:
+        raise OptionError(f"--series: {path} is no {FORECASTER}")
+    job = _load(path, kind)
     if series is None:
         return job.stream()
-    if kind_of(path) != FORECASTER:
-        raise OptionError(f"--series: {path} is no {FORECASTER}")
     return job.stream(series)  # pyright: ignore[reportCallIssue]
 
 
@@ -87,7 +94,10 @@ def load(path: Path) -> Job:
     Raises:
         RefrainError: the file is missing or damaged, or its kind is not known.
     """
-    kind = kind_of(path)
+    return _load(path, kind_of(path))
+
+
+def _load(path: Path, kind: str) -> Job:
     if kind not in KINDS:
         raise RefrainError(f"{path}: a {kind}, which this version does not know")
     module, name = KINDS[kind]

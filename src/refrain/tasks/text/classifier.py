@@ -62,6 +62,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
     """
 
     KIND = "text classifier"
+    goes_on = False
 
     def fit(
         self,
@@ -293,9 +294,9 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
         return made
 
     def predict_lines(
-        self, file: Path | None, standard_input: Iterable[str]
+        self, file: Path | None, standard_input: Iterable[str], words: bool = False
     ) -> Iterator[str]:
-        """A JSON object a text; see `registry.Job`."""
+        """A JSON object a text, with its `contributions` if wanted."""
         if file is None:
             texts: Iterable[list[str]] = ([text] for text in lines_of(standard_input))
         else:
@@ -308,6 +309,9 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
                     "probability": round(float(row[best]), 4),
                     "text": text,
                 }
+                if words:
+                    parts = self.contributions(text)
+                    answer["words"] = [[word, round(x, 4)] for word, x in parts]
                 yield json.dumps(answer, ensure_ascii=False)
 
     def evaluate_file(self, file: Path) -> dict[str, float]:

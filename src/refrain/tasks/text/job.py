@@ -58,6 +58,15 @@ class Outcome:
     baseline: Judgement
     mistakes: Sequence[Mistake]
 
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to use instead, where the linear model is better."""
+        rows = (self.judgement, self.baseline)
+        network, linear = (judgement.figures["accuracy"] for judgement in rows)
+        if network >= linear:
+            return ()
+        return ("The linear model is better on these texts; it is the better choice.",)
+
 
 def train_classifier(
     found: Texts,

@@ -64,12 +64,8 @@ def report_page(outcome: Outcome, found: Texts, source: str, command: str) -> Pa
 
 def _result(outcome: Outcome) -> tuple[Table | Prose, ...]:
     rows = (("network", outcome.judgement), ("TF-IDF, linear", outcome.baseline))
-    network, linear = (judgement.figures["accuracy"] for _, judgement in rows)
-    parts: tuple[Table | Prose, ...] = (figures_table(rows),)
-    if network < linear:
-        told = "The linear model is better on these texts; it is the better choice."
-        parts += (Prose([told], "warning"),)
-    return parts
+    told = (Prose(outcome.advice, "warning"),) if outcome.advice else ()
+    return figures_table(rows), *told
 
 
 def figures_table(rows: Sequence[tuple[str, Judgement]]) -> Table:
