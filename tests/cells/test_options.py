@@ -1,26 +1,39 @@
 """Options of the zoo's cells, and what their papers say of extremes."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from refrain import cells
 from refrain.graph.evaluate import run
-from tests.cells.papers import dynamics, gated, linear
+from tests.cells.papers import dynamics, gated, gru, linear
 from tests.cells.test_papers import assert_equals_the_paper, by_hand
 from tests.randoms import random_states, random_weights, unpacked
-
-
-def exponential_slstm(*given, **variables):
-    return gated.slstm(*given, **variables, forget=np.exp)
-
 
 CASES = {
     "exponential forget gate": (
         cells.slstm(5, log_forget="linear"),
-        exponential_slstm,
+        partial(gated.slstm, forget=np.exp),
     ),
     "gated": (cells.antisymmetric_rnn(5, gated=True), dynamics.antisymmetric_rnn),
+    "step and diffusion": (
+        cells.antisymmetric_rnn(5, epsilon=0.3, gamma=0.2),
+        partial(dynamics.antisymmetric_rnn, epsilon=0.3, gamma=0.2),
+    ),
+    "oscillators": (
+        cells.cornn(5, dt=0.2, gamma=1.5, epsilon=0.7),
+        partial(dynamics.cornn, dt=0.2, gamma=1.5, epsilon=0.7),
+    ),
+    "smaller steps": (cells.lem(5, dt=0.3), partial(dynamics.lem, dt=0.3)),
     "no peephole": (cells.sru(5, peephole=False), linear.sru),
+    "highway as it is": (cells.sru(5, scale=1.0), partial(linear.sru, alpha=1.0)),
+    "beta": (cells.janet(5, beta=0.4), partial(gru.janet, beta=0.4)),
+    "identity": (cells.ran(5, activation="linear"), partial(gated.ran, g=np.asarray)),
+    "slower context": (
+        cells.scrn(5, context=3, alpha=0.99),
+        partial(gated.scrn, alpha=0.99),
+    ),
 }
 
 

@@ -136,6 +136,41 @@ def test_indrnn_starts_with_any_memory():
     assert 0.98 < u.max() < 1
 
 
+BIASES = {  # a number a gate, as the papers or their authors' code start them
+    "lstm_1997": (-1, 0, 0),
+    "peephole_lstm": (0, 1, 0, 0),
+    "coupled_lstm": (0, 0, 0),
+    "lstm_projection": (0, 1, 0, 0),
+    "multiplicative_lstm": (0, 1, 0, 0),
+    "layer_norm_lstm": (0, 1, 0, 0),
+    "slstm": (0, 1, 0, 0),
+    "ugrnn": (1, 0),
+    "cfn": (1, -1),
+    "fast_grnn": (1, 1),
+    "rhn": (0, -2, 0, -2, 0, -2),
+}
+
+
+@pytest.mark.parametrize("name", BIASES)
+def test_biases_start_where_the_papers_have_them(name):
+    made = getattr(cells, name)
+    found = first_values(made(UNITS, **dict.fromkeys(made.sizes[1:], UNITS)))["bias"]
+    np.testing.assert_array_equal(found, np.repeat(BIASES[name], UNITS))
+
+
+def test_weights_of_residuals_start_where_the_authors_have_them():
+    found = first_values(cells.fast_rnn(UNITS))
+    assert (found["alpha"], found["beta"]) == (-3, 3)
+    found = first_values(cells.fast_grnn(UNITS))
+    assert (found["zeta"], found["nu"]) == (1, -4)
+
+
+def test_peepholes_start_shut_and_gains_at_one():
+    assert not first_values(cells.peephole_lstm(UNITS))["peephole"].any()
+    for made in (cells.layer_norm_lstm, cells.layer_norm_gru):
+        assert (first_values(made(UNITS))["gain"] == 1).all()
+
+
 def test_values_of_ones_own_follow_the_seed():
     drawn = []
     for seed in (1, 1, 2):

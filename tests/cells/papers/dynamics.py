@@ -6,15 +6,23 @@ from tests.cells.papers import parts, sigmoid
 
 
 def antisymmetric_rnn(
-    x, h, kernel, recurrent_kernel, bias, gate_kernel=None, gate_bias=None
+    x,
+    h,
+    kernel,
+    recurrent_kernel,
+    bias,
+    gate_kernel=None,
+    gate_bias=None,
+    epsilon=0.1,
+    gamma=0.01,
 ):
     """Chang et al. 2019, equations 10 to 12: (W - Wᵀ - γI) h' in state and gate."""
     W, V = recurrent_kernel.T, kernel.T
-    A = W - W.T - 0.01 * np.eye(len(W))
+    A = W - W.T - gamma * np.eye(len(W))
     z = 1.0
     if gate_kernel is not None:
         z = sigmoid(A @ h + gate_kernel.T @ x + gate_bias)
-    h = h + 0.1 * z * np.tanh(A @ h + V @ x + bias)
+    h = h + epsilon * z * np.tanh(A @ h + V @ x + bias)
     return h, h
 
 

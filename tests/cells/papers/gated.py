@@ -36,15 +36,15 @@ def minimal_rnn(x, h, kernel, recurrent_kernel, latent_kernel, bias):
     return h, h
 
 
-def ran(x, h, c, kernel, recurrent_kernel, bias):
-    """Lee et al. 2017: c = i ∘ W_cx x + f ∘ c', h = tanh(c)."""
+def ran(x, h, c, kernel, recurrent_kernel, bias, g=np.tanh):
+    """Lee et al. 2017: c = i ∘ W_cx x + f ∘ c', h = g(c)."""
     W_i, W_f, W_c = parts(kernel, 3)
     U_i, U_f = parts(recurrent_kernel, 2)
     b_i, b_f = parts(bias, 2)
     i = sigmoid(U_i @ h + W_i @ x + b_i)
     f = sigmoid(U_f @ h + W_f @ x + b_f)
     c = i * (W_c @ x) + f * c
-    return np.tanh(c), np.tanh(c), c
+    return g(c), g(c), c
 
 
 def cfn(x, h, kernel, recurrent_kernel, bias):
@@ -79,11 +79,12 @@ def scrn(
     context_to_hidden,
     output_kernel,
     context_output_kernel,
+    alpha=0.95,
 ):
     """Mikolov et al. 2015: context s, h = σ(P s + A x + R h'), output U h + V s."""
     A, B, R = kernel.T, context_kernel.T, recurrent_kernel.T
     P, U, V = context_to_hidden.T, output_kernel.T, context_output_kernel.T
-    s = 0.05 * (B @ x) + 0.95 * s
+    s = (1 - alpha) * (B @ x) + alpha * s
     h = sigmoid(P @ s + A @ x + R @ h + bias)
     return U @ h + V @ s, h, s
 

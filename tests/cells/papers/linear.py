@@ -15,7 +15,7 @@ def qrnn(x, c, vz, vf, vo, kernel, bias):
     return sigmoid(o) * c, c, *np.split(kernel[0].T @ x, 3)
 
 
-def sru(x, c, kernel, bias, v=None):
+def sru(x, c, kernel, bias, v=None, alpha=3**0.5):
     """Lei et al. 2018, equations 1 to 4, the highway through a matrix of its own."""
     W, W_f, W_r, W_s = parts(kernel, 4)
     b_f, b_r = parts(bias, 2)
@@ -23,7 +23,7 @@ def sru(x, c, kernel, bias, v=None):
     f = sigmoid(W_f @ x + v_f * c + b_f)
     r = sigmoid(W_r @ x + v_r * c + b_r)
     c = f * c + (1 - f) * (W @ x)
-    return r * c + (1 - r) * (W_s @ x) * np.sqrt(3), c
+    return r * c + (1 - r) * (W_s @ x) * alpha, c
 
 
 def min_gru(x, h, kernel, bias):
