@@ -62,6 +62,13 @@ def test_the_page_of_the_zoo_tells_every_cell_and_its_year():
     assert told == {name: source and source[1] for name, source in sources.items()}
 
 
+def test_the_page_of_the_zoo_tells_of_every_cell_whether_it_learns():
+    section = DOCS["zoo"].partition("## Do they learn?")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (?:not in )?\d+ \| (.*) \|$", section, re.M)
+    told = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
+    assert sorted(told) == sorted(cell.name for cell in cells.ALL)
+
+
 def doc(cell) -> str:
     return cell.__doc__ or ""
 

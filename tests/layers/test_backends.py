@@ -12,16 +12,9 @@ import pytest
 HERE = Path(__file__).parent
 SAME = {
     "torch": (
-        "contract",
-        "masks",
-        "states",
-        "cells",
-        "float32",
-        "float64",
-        "traced",
-        "sight",
-        "unread",
-        "differential",
+        *("contract", "masks", "states", "cells", "float32", "float64"),
+        *("traced", "sight", "unread", "differential"),
+        *("linear", "beyond", "truncation"),
     ),
     "tensorflow": ("masks", "unread", "differential", "beyond", "truncation"),
 }

@@ -1,6 +1,6 @@
 """Zoneout, resets, lengths, all states, trained first states: against plain loops.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 from itertools import pairwise

@@ -1,7 +1,7 @@
 """In float32 the scan equals the interpreter, for every cell of the zoo.
 
 Kernels are held against it in `tests/runtime`, and all paths in `test_float64.py`.
-`test_backends.py` runs this file once more on torch.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """Cells that are linear in their states: the associative scan equals the kernel.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import pytest

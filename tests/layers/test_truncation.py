@@ -1,6 +1,6 @@
 """Truncated back-propagation through time: what a hand-written loop computes.
 
-`test_torch.py` runs this file once more on the torch backend.
+`test_backends.py` runs this file once more on other backends.
 """
 
 import keras

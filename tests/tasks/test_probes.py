@@ -130,6 +130,21 @@ def test_a_simple_rnn_forgets_what_gated_cells_add():
     assert reach["rnn"] < 1e-3 * min(reach["lstm"], reach["gru"])
 
 
+LONG = (  # cells that their papers made for long memories
+    *("irnn", "janet", "indrnn", "slstm"),
+    *("antisymmetric_rnn", "cornn", "lem", "lru", "rg_lru"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", LONG)
+def test_cells_made_for_long_memories_add_over_200_steps(key):
+    """By the benchmark's rule, under which a simple RNN learns nothing."""
+    effort = Effort(6000, learning_rate=2e-3)
+    found, _ = attempt(PROBES["adding"], *find_candidates(key), 200, effort)
+    assert found.solved, found
+
+
 @pytest.mark.parametrize(
     ("key", "length", "expected"),
     [
