@@ -84,6 +84,20 @@ def test_files_and_folders_that_are_not_there(job, tmp_path, refused):
     ]
 
 
+@pytest.mark.parametrize("job", ["forecast", "sentiment"])
+def test_a_model_replaces_neither_its_data_nor_its_report(job, tmp_path, refused):
+    data = tmp_path / "a.csv"
+    content = f"ds,y\n{DAYS}" if job == "forecast" else f"text,label\n{REVIEWS}"
+    data.write_text(content)
+    same = tmp_path / "other" / ".." / "a.csv"
+    (tmp_path / "other").mkdir()
+    assert "holds the data" in refused("train", job, data, "-o", same)
+    line = refused("train", job, data, "-o", tmp_path / "made.html")
+    assert "is the name of the report" in line
+    assert data.read_text() == content
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "other"]
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Two small models, and data for each of them."""

@@ -80,7 +80,7 @@ def forecast(
     job = make(ForecastOptions, read_config(config) if config else {}, options)
     job.levels()
     read_panel(file, job.columns())
-    with training_folder(output, anew, quiet) as kept:
+    with training_folder(output, file, anew, quiet) as kept:
         from refrain.cli.progress import TrainingDisplay
         from refrain.report.page import write_page
         from refrain.tasks.forecast.forecaster import Forecaster

@@ -79,7 +79,7 @@ def sentiment(
 
     job = make(TextJob, read_config(config) if config else {}, options)
     found = read_texts(file, job.text, job.label)
-    with training_folder(output, anew, quiet) as kept:
+    with training_folder(output, file, anew, quiet) as kept:
         from refrain.cli.progress import TrainingDisplay
         from refrain.tasks.text.job import train_classifier
 

@@ -19,7 +19,9 @@ _WRITERS = ("tensorflow", "tensorboard")
 
 
 @contextlib.contextmanager
-def training_folder(output: Path, anew: bool, quiet: bool) -> Iterator[Path]:
+def training_folder(
+    output: Path, data: Path, anew: bool, quiet: bool
+) -> Iterator[Path]:
     """A folder beside the model's file that keeps where training stands.
 
     It goes when all is done, or nothing was kept; it stays when training is cut off.
@@ -29,6 +31,13 @@ def training_folder(output: Path, anew: bool, quiet: bool) -> Iterator[Path]:
     """
     if output.is_dir():
         raise OptionError(f"--output: {output} is a folder; expected a file's name")
+    if output.suffix == ".html":
+        raise OptionError(
+            f"--output: {output} is the name of the report; expected that of the "
+            f"model, such as {output.with_suffix('.refrain')}"
+        )
+    if output.resolve() == data.resolve():
+        raise OptionError(f"--output: {output} holds the data; expected another name")
     make_folder(output.parent)
     kept = output.with_name(f"{output.name}.training")
     if kept.exists() and anew:

@@ -37,6 +37,14 @@ def test_the_temperature_is_the_one_that_was_used(rng):
     assert temperature(truth, logits) == pytest.approx(1.7, rel=0.05)
 
 
+@pytest.mark.parametrize(("texts", "classes"), [(8, 2), (30, 3), (1000, 2)])
+def test_few_texts_that_are_all_right_do_not_make_it_sure(texts, classes):
+    truth = np.arange(texts) % classes
+    logits = 5.0 * np.eye(classes)[truth]
+    found = softmax(logits / temperature(truth, logits))[0, 0]
+    assert found == pytest.approx((texts + 1) / (texts + 2), rel=1e-4)
+
+
 def test_log_odds_are_those_of_the_first_rows_label(rng):
     logits = rng.normal(size=(5, 3))
     p = softmax(logits)[:, logits[0].argmax()]

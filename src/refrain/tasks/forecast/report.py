@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from refrain.report.figures import (
@@ -16,6 +18,7 @@ from refrain.report.page import Code, Facts, Page, Picture, Prose, Section, Tabl
 from refrain.study.training import Training
 from refrain.study.versions import versions
 from refrain.tasks.forecast.backtest import Backtest, Rolled
+from refrain.tasks.forecast.design import cut_parts
 from refrain.tasks.forecast.forecaster import Forecaster
 from refrain.tasks.forecast.samples import Track
 from refrain.tasks.job.options import values
@@ -29,8 +32,8 @@ TITLES = {
     "pinball": "pinball",
     "coverage": "coverage",
 }
-# Series that are drawn, and forecasts of each.
-DRAWN, LAST_FORECASTS = 4, 4
+# Series that are drawn; of each so many forecasts, and so many points, at least.
+DRAWN, LAST_FORECASTS, LAST_POINTS = 4, 4, 24
 
 
 def report_page(made: Forecaster, source: str, command: str) -> Page:
@@ -97,7 +100,7 @@ def backtest_table(found: Backtest) -> Table:
 def forecast_picture(track: Track, rolled: Rolled, levels: list[float]) -> Picture:
     """The last forecasts of a series with their widest interval, over the truth."""
     horizon = rolled.truth.shape[1]
-    origins = rolled.origins[-LAST_FORECASTS:]
+    origins = rolled.origins[-max(LAST_FORECASTS, LAST_POINTS // horizon) :]
     first = max(0, int(origins[0]) - 2 * horizon)
     x = np.arange(first, len(track)) if track.times is None else track.times[first:]
     figure = new_figure()
@@ -111,21 +114,26 @@ def forecast_picture(track: Track, rolled: Rolled, levels: list[float]) -> Pictu
         found = rolled.quantiles[len(rolled.origins) - len(origins) + k]
         share = f"{100 * (levels[-1] - levels[0]):.0f} % interval"
         names = ("forecast", share) if k == 0 else (None, None)
-        axes.plot(where, found[:, middle], color=SERIES[0], label=names[0])
-        axes.fill_between(
-            where,
-            found[:, 0],
-            found[:, -1],
-            color=SERIES[0],
-            alpha=0.2,
-            linewidth=0,
-            label=names[1],
-        )
+        _draw(axes, where, found[:, [0, middle, -1]], names)
     legend(axes)
     return Picture(
         figure_svg(figure, f"forecast-{track.name}"),
         f"Forecasts of {track.name} with intervals over the truth",
     )
+
+
+def _draw(
+    axes: Any, where: np.ndarray, found: np.ndarray, names: tuple[str | None, ...]
+) -> None:
+    """One forecast, `(horizon, 3)`: the lower end, the middle, and the upper end."""
+    low, middle, high = found.T
+    one = len(where) == 1  # a line or a band of one point would not be seen
+    axes.plot(
+        where, middle, color=SERIES[0], marker="o" if one else "", ms=3, label=names[0]
+    )
+    band = axes.vlines if one else axes.fill_between
+    width = 4 if one else 0
+    band(where, low, high, color=SERIES[0], alpha=0.2, linewidth=width, label=names[1])
 
 
 def _curves(training: Training) -> Picture:
@@ -144,10 +152,17 @@ def _curves(training: Training) -> Picture:
 def _data(made: Forecaster) -> dict[str, str]:
     layout = made.layout_
     points = sum(len(track) for track in made.tracks_)
+    ends = [
+        cut_parts(len(track), layout.horizon, made.wishes()) for track in made.tracks_
+    ]
+    learnt = sum(end.train for end in ends)
+    watched = sum(end.validation for end in ends) - learnt
     gaps = sum(int((~track.observed).sum()) for track in made.tracks_)
     return {
         "series": f"{len(made.tracks_):,}",
         "points": f"{points:,}, of which {gaps:,} filled in",
+        "split": f"{learnt:,} to learn from, {watched:,} to stop and calibrate by, "
+        f"{points - learnt - watched:,} to test by",
         "season": f"{layout.season}: {made.season_from_}",
         "plain forecast": layout.reference,
         "lags": ", ".join(map(str, layout.lags)) or "none",
