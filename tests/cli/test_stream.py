@@ -130,10 +130,11 @@ def test_frames_of_a_chunk_wait_with_the_states(refrain, tagger, frames, tmp_pat
 
 
 MISTAKES = {
-    "1,2": "expected a frame of shape (3,), received (2,)",
+    "1,2": "line 1: expected a frame of shape (3,), received (2,)",
     "a,b,c": "line 1: expected numbers with commas, or a JSON list; received 'a,b,c'",
     "[1, 2": "line 1: expected numbers with commas, or a JSON list",
-    '[1, 2, "x"]': "expected 3 numbers",
+    '[1, 2, "x"]': "line 1: expected frames of 3 numbers",
+    "\n1,2,3\n[1, 2, null]": "line 3: expected frames of 3 numbers, received [1, 2",
 }
 
 
@@ -145,6 +146,17 @@ def test_a_wrong_frame_is_one_line(refrain, tmp_path, text):
     assert ended.code == 2
     assert MISTAKES[text] in ended.err
     assert ended.err.count("\n") == 1
+
+
+@pytest.mark.usefixtures("model", "frames")
+def test_a_damaged_state_is_one_line(refrain, tmp_path):
+    step, file, state = (tmp_path / n for n in ("net.step", "frames.csv", "state"))
+    state.write_bytes(b"refrain state 1")
+    ended = refrain("stream", step, file, "--state", state)
+    assert ended.code == 2
+    assert f"{state}: expected what Stream.state returned" in ended.err
+    assert ended.out == ""
+    assert state.read_bytes() == b"refrain state 1"
 
 
 @pytest.mark.usefixtures("model")

@@ -224,7 +224,10 @@ def test_a_state_of_other_weights_or_a_damaged_one_is_refused(rng):
     for damaged in (b"", state[:-1], state[:60] + b"?" + state[61:], b"x" + state):
         with pytest.raises(StreamError, match="damaged"):
             stream.restore(damaged)
-    stream.restore(state)
+    for other in (None, "state", 3):
+        with pytest.raises(StreamError, match="expected the bytes that Stream"):
+            stream.restore(other)
+    stream.restore(memoryview(state))
 
 
 def test_a_damaged_file_is_refused(rng, tmp_path):
@@ -281,18 +284,47 @@ def test_a_file_with_a_part_that_is_no_array_is_refused(name, rng, tmp_path):
     [
         ([1.0, 2.0], r"expected a frame of shape \(5,\), received \(2,\)"),
         (3.0, r"expected a frame of shape \(5,\), received \(\)"),
-        ("abc", "expected 5 numbers, received 'abc'"),
+        ("abc", "expected frames of 5 numbers, received 'abc'"),
+        ([1, 2, 3, 4, None], r"expected frames of 5 numbers, received \[1, 2, 3, 4, N"),
+        (["1", "2", "3", "4", "5"], "expected frames of 5 numbers, received"),
+        (np.array(["a"] * 5), "expected frames of 5 numbers, received"),
+        ([1, 2, 3, [4], 5], "expected frames of 5 numbers, received"),
     ],
 )
 def test_a_wrong_frame_is_refused(frame, message, rng):
+    stream = refrain.stream.open(chain(rng))
+    before = stream.state()
     with pytest.raises(StreamError, match=message):
-        refrain.stream.open(chain(rng)).step(frame)
+        stream.step(frame)
+    assert stream.state() == before
 
 
-@pytest.mark.parametrize("word", [20, -1, 1.5, "a"])
+@pytest.mark.parametrize("sequence", ["abc", [[1, 2, 3, 4, None]], [[1], [2, 3]]])
+def test_a_sequence_of_no_numbers_is_refused(sequence, rng):
+    with pytest.raises(StreamError, match="expected frames of 5 numbers, received"):
+        refrain.stream.open(chain(rng)).run(sequence)
+
+
+@pytest.mark.parametrize("word", [20, -1, 1.5, "a", None, 1 << 70])
 def test_a_number_outside_the_vocabulary_is_refused(word, rng):
     with pytest.raises(StreamError, match="expected a whole number from 0 to 19"):
         refrain.stream.open(words(rng)).step(word)
+
+
+def test_a_word_by_its_name_and_no_words_at_all(rng):
+    stream = refrain.stream.open(words(rng))
+    assert stream.run([]).shape == (0, 1)
+    other = stream.fork()
+    assert stream.predict_one({"word": 3}) == other.step(3)[0]
+    with pytest.raises(StreamError, match=r"one whole number, received \(1,\)"):
+        stream.step([3])
+    with pytest.raises(StreamError, match="expected whole numbers, received"):
+        stream.run([[1], [2, 3]])
+
+
+def test_a_file_is_not_named_like_one_of_keras(rng, tmp_path):
+    with pytest.raises(StreamError, match="what is saved is no file for Keras"):
+        refrain.stream.open(chain(rng)).save(tmp_path / "net.keras")
 
 
 def test_padding_is_no_word(rng, tmp_path):

@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from refrain.cli.predict import standard_input
-from refrain.errors import DataError, OptionError
+from refrain.errors import DataError, OptionError, StreamError
 from refrain.files import holds_arrays, write_bytes
 
 if TYPE_CHECKING:
@@ -95,19 +95,22 @@ def stream(
     """
     opened = _open(model, series, chunk, lookahead)
     if state is not None and state.exists():
-        opened.restore(_content(state))
+        try:
+            opened.restore(_content(state))
+        except (DataError, StreamError) as fault:
+            raise DataError(f"{state}: {fault}") from None
     taken: list[float] = []
     try:
         for number, line in enumerate(_lines(frames), start=1):
             try:
                 frame = opened.read(line)
-            except DataError as fault:
+                if frame is None:
+                    continue
+                start = time.perf_counter()
+                answers = opened.answers(frame)
+                taken.append(time.perf_counter() - start)
+            except (DataError, StreamError) as fault:
                 raise DataError(f"line {number}: {fault}") from None
-            if frame is None:
-                continue
-            start = time.perf_counter()
-            answers = opened.answers(frame)
-            taken.append(time.perf_counter() - start)
             _print(opened, answers)
         if state is None:
             _print(opened, opened.rest())

@@ -51,7 +51,9 @@ class Chunks:
     ):
         for name, count, least in (("chunk", chunk, 1), ("lookahead", lookahead, 0)):
             if type(count) is not int or count < least:
-                raise StreamError(f"{name}: expected {least} or more, got {count!r}")
+                raise StreamError(
+                    f"{name}: expected {least} or more, received {count!r}"
+                )
 
         def opened(network: Network) -> Stream:
             return Stream(Engine(Stepper.of_network(network), sessions, weights))

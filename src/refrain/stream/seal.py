@@ -21,6 +21,11 @@ def unsealed(state: bytes) -> bytes:
     Raises:
         StreamError: it did not return this.
     """
+    if not isinstance(state, (bytes, bytearray, memoryview)):
+        raise StreamError(
+            f"expected the bytes that Stream.state returned, received {state!r:.40}"
+        )
+    state = bytes(state)
     body, found = state[len(_HEAD) : -_SUM], state[-_SUM:]
     if state[: len(_HEAD)] != _HEAD or hashlib.sha256(body).digest() != found:
         raise StreamError("expected what Stream.state returned; this is damaged")

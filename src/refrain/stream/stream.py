@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import reprlib
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, partial
@@ -147,7 +148,10 @@ class Stream:
         """
         if getattr(frame, "shape", None) != self._shape or self.features is None:
             frame = self._checked(frame)
-        self._x[:] = frame
+        try:
+            self._x[:] = frame
+        except (TypeError, ValueError):  # an array of texts, say
+            raise _no_numbers(frame, self.features) from None
         self._go()
         return self._y
 
@@ -156,7 +160,8 @@ class Stream:
 
         Args:
             x: `features` numbers by name. The first call gives their order; a later one
-                may have them in another.
+                may have them in another. Where the network begins with an embedding,
+                one whole number.
 
         Returns:
             The output: a number, or a list where there are several.
@@ -168,7 +173,9 @@ class Stream:
         if self.sessions is not None or set(x) != set(names):
             expected = "one session" if self.sessions else f"the names {list(names)}"
             raise StreamError(f"expected {expected}, received {list(x)}")
-        answer = self.step([x[name] for name in names]).tolist()
+        frame = [x[name] for name in names]
+        is_word = self.features is None and len(frame) == 1
+        answer = self.step(frame[0] if is_word else frame).tolist()
         self._names = names
         return answer if len(answer) > 1 else answer[0]
 
@@ -184,7 +191,7 @@ class Stream:
         if self.features is None:
             x = self._words(sequence)
         else:
-            x = np.ascontiguousarray(sequence, np.float32)
+            x = _numbers(sequence, self.features)
         steps = x.shape[-2] if x.ndim > 1 else 0
         if x.shape != (*self._lead, steps, self._shape[-1]):
             axes = (*self._lead, "timesteps", *filter(None, [self.features]))
@@ -243,9 +250,20 @@ class Stream:
         self._memory[: kept.size] = kept
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the network, without its states, for `refrain.stream.load`."""
-        self._engine.stepper.write(Path(path))
-        return Path(path)
+        """Write the network, without its states, for `refrain.stream.load`.
+
+        Raises:
+            StreamError: the path ends like that of a file of Keras's.
+            RefrainError: the file cannot be written.
+        """
+        file = Path(path)
+        if file.suffix == ".keras":
+            raise StreamError(
+                f"{file}: what is saved is no file for Keras; expected another suffix, "
+                "such as .step"
+            )
+        self._engine.stepper.write(file)
+        return file
 
     def _checked(self, frame: Any) -> np.ndarray:
         if self.features is None:
@@ -254,34 +272,53 @@ class Stream:
                 return table[frame]  # without making an array of it
             found = self._words(frame)
         else:
-            try:
-                found = np.asarray(frame, np.float32)
-            except (TypeError, ValueError):
-                raise StreamError(
-                    f"expected {self.features} numbers, received {frame!r}"
-                ) from None
+            found = _numbers(frame, self.features)
         if found.shape != self._shape:
             expected, shape = self._shape, found.shape
             if self.features is None:
                 expected, shape = expected[:-1], shape[:-1]
-            raise StreamError(f"expected a frame of shape {expected}, received {shape}")
+            word = "" if expected else ", one whole number"
+            raise StreamError(
+                f"expected a frame of shape {expected}{word}, received {shape}"
+            )
         return found
 
     def _words(self, numbers: Any) -> np.ndarray:
         """The rows of the embedding's table for numbers in any shape."""
         table: Any = self._engine.table
         first = self._known.start
-        found = np.asarray(numbers)
+        try:
+            found = np.asarray(numbers)
+        except ValueError:  # lists of several lengths
+            raise _no_numbers(numbers, self.features) from None
+        if not found.size:
+            return np.empty((*found.shape, table.shape[1]), np.float32)
         whole = found.dtype.kind in "iu"
         if not whole or ((found < first) | (found >= len(table))).any():
             wrong = found[(found < first) | (found >= len(table))] if whole else found
-            shown = wrong.flat[0].item() if wrong.size else numbers
+            shown = wrong.ravel().tolist()[0]
             reason = "; 0 is padding, which a stream has not" if shown == 0 else ""
             raise StreamError(
                 f"expected a whole number from {first} to {len(table) - 1}, received "
                 f"{shown!r}{reason}"
             )
         return np.ascontiguousarray(table[found])
+
+
+def _numbers(given: Any, features: int | None) -> np.ndarray:
+    """What is given as float32, if it is numbers: None and texts are not."""
+    try:
+        found = np.asarray(given)
+        if found.dtype.kind in "biufV":  # V: bfloat16
+            return np.asarray(found, np.float32, order="C")
+    except (TypeError, ValueError):  # lists of several lengths
+        pass
+    raise _no_numbers(given, features)
+
+
+def _no_numbers(given: Any, features: int | None) -> StreamError:
+    expected = "whole numbers" if features is None else f"frames of {features} numbers"
+    return StreamError(f"expected {expected}, received {reprlib.repr(given)}")
 
 
 def _zeros(*shape: int) -> np.ndarray:
