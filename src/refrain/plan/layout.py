@@ -86,7 +86,7 @@ class Layout:
 
     def _stage(self, level: Level) -> Stage:
         width = 1 if level.size == ONE else self.sizes[level.size]
-        vectors = self._vectors(width, len(level.sums))
+        vectors = self._vectors(width, level)
         loops = self._loops(level, width, vectors)
         # Accumulators that a loop does not add to need no register while it runs.
         used = [len({term.sum_index for term in loop.terms}) for loop in loops]
@@ -127,15 +127,18 @@ class Layout:
             self.scratch += self.machine.padded(width)
         return self.places[node]
 
-    def _vectors(self, width: int, sums: int) -> int:
+    def _vectors(self, width: int, level: Level) -> int:
         """Vectors of units in a tile: few sums leave registers for more of them.
 
         One sample alone needs more of them, to have enough to do while a sum waits.
         """
         blocks = -(-width // self.machine.lanes)
-        together = 8 if self.machine.rows == 1 else 4
-        most = max(1, together // max(1, sums)) if sums else 1
-        return max(v for v in range(1, most + 1) if blocks % v == 0)
+        most = 1
+        if level.sums and self.machine.rows > 1:
+            most = 4 // len(level.sums)
+        elif level.sums:
+            most = 6 // max(len(products) for _, products in _shared_loops(level))
+        return max(v for v in range(1, max(1, most) + 1) if blocks % v == 0)
 
     def _rows(self, vectors: int, sums: int) -> int:
         """Samples in a tile: as many as registers hold, little wasted at the end."""

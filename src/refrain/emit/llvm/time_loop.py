@@ -5,7 +5,8 @@ Threads take ranges of samples through the whole sequence, so nothing waits with
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
 from llvmlite import ir
@@ -144,9 +145,17 @@ class TimeLoop:
         del j
         return sweep.zeros()
 
-    def blocks(self, count: int) -> AbstractContextManager[ir.Value]:
-        """A loop over the blocks of units of a product."""
-        return self.code.loop(0, count)
+    @contextmanager
+    def blocks(self, count: int) -> Iterator[ir.Value]:
+        """A loop over the blocks of units of a product.
+
+        Every other step goes through them from the last to the first, whose weights
+        it finds where the step before has left them: in the cache.
+        """
+        code = self.code
+        odd = code.b.trunc(self.moment, I1)
+        with code.loop(0, count) as j:
+            yield code.b.select(odd, code.sub(code.int(count - 1), j), j)
 
     def row(self, place: Place, sample: ir.Value) -> ir.Value:
         """The address of a place's value for one sample, at this moment."""
