@@ -20,7 +20,7 @@ from refrain.plan.program import (
 )
 from refrain.plan.stages import ONE, Level, order_levels
 
-PACKED, FIXED, SCRATCH = "packed", "fixed", "scratch"
+TAPE, PACKED, FIXED, SCRATCH = "tape", "packed", "fixed", "scratch"
 SPARE = 5  # registers without which a loop of products spills accumulators
 
 
@@ -143,7 +143,7 @@ class Layout:
     def _rows(self, vectors: int, sums: int) -> int:
         """Samples in a tile: as many as registers hold, little wasted at the end."""
         if not sums:
-            return min(2, self.machine.rows)
+            return 1
         each = vectors * sums
         # Beside accumulators: an operand a row, weights, and room for what comes next.
         most = max(1, min(8, (self.machine.registers - SPARE) // (each + 1)))

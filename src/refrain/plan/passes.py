@@ -24,7 +24,7 @@ from refrain.graph.node import Node
 from refrain.plan.ahead import read_from_weights
 from refrain.plan.gather import as_wide, weight_gradients
 from refrain.plan.idle import idle_values, is_zero
-from refrain.plan.layout import Layout, Machine, slots
+from refrain.plan.layout import TAPE, Layout, Machine, slots
 from refrain.plan.program import (
     CARRY,
     HISTORY,
@@ -94,9 +94,9 @@ def make_plan(task: Task) -> Plan:
     if task.gradient is not None:
         saved = choose_saved(task.graph, task.gradient, task.states, shared)
     kept = list(dict.fromkeys([*old.values(), *saved]))
-    tape, width = slots(kept, task.sizes, task.machine, "tape")
+    tape, width = slots(kept, task.sizes, task.machine, TAPE)
     kind = CARRY if task.gradient is None else HISTORY
-    history = Buffer("tape", kind, width)
+    history = Buffer(TAPE, kind, width)
     after = {new[s]: replace(tape[old[s]], shift=1) for s in task.states}
 
     forward = _forward(task, entering, inputs, shared, tape, after, history, saved)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from llvmlite import ir
 
-from refrain.emit.llvm.code import Code
+from refrain.emit.llvm.code import I1, Code
 from refrain.emit.llvm.gemm import UNROLL, Sums, multiply_rows
 from refrain.emit.llvm.sweep import Sweep
 from refrain.emit.llvm.time_loop import TimeLoop
@@ -54,6 +54,17 @@ class PieceLoop(TimeLoop):
             with code.loop(begin, end) as step:
                 self.begin = begin
                 yield step
+
+    @contextmanager
+    def blocks(self, count: int) -> Iterator[ir.Value]:
+        """Blocks of units, at every other step from the last to the first.
+
+        A step then finds the weights in the cache with which the one before has ended.
+        """
+        code = self.code
+        odd = code.b.trunc(self.moment, I1)
+        with code.loop(0, count) as j:
+            yield code.b.select(odd, code.sub(code.int(count - 1), j), j)
 
     def ahead(self, stage: Stage) -> tuple[Loop, ...]:
         return self.known.get(id(stage), ())

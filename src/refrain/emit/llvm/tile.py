@@ -15,12 +15,12 @@ from llvmlite import ir
 from refrain.emit.llvm.pointwise import emit
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
-from refrain.plan.layout import FIXED
+from refrain.plan.layout import FIXED, TAPE
 from refrain.plan.program import Place, Stage
 from refrain.plan.totals import TOTALS
 
 # Rows of these are whole vectors.
-PADDED = ("tape", "carry", "streams", "scratch", FIXED, TOTALS)
+PADDED = (TAPE, "carry", "streams", "scratch", FIXED, TOTALS)
 
 
 class Tile:
@@ -123,7 +123,17 @@ class Tile:
         address, mask = self._address(place, row, vector)
         if place.width == 1:
             return code.spread(code.load(address))
+        if place.buffer == TAPE and not self.stage.loops and self.loop.program.backward:
+            self._call_for_next(address)
         return code.load_vector(address, mask)
+
+    def _call_for_next(self, address: ir.Value) -> None:
+        """Call for what the step before left here, which this program does next.
+
+        A stage with a product has time to wait for its tape; one without has not.
+        """
+        width = self.loop.buffers[TAPE].width
+        self.code.prefetch(self.code.at(address, -width), near=False)
 
     def _address(self, place: Place, row: int, vector: int):
         key = (place.buffer, place.offset, place.shift, row)

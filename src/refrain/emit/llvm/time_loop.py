@@ -5,8 +5,7 @@ Threads take ranges of samples through the whole sequence, so nothing waits with
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from llvmlite import ir
@@ -145,17 +144,9 @@ class TimeLoop:
         del j
         return sweep.zeros()
 
-    @contextmanager
-    def blocks(self, count: int) -> Iterator[ir.Value]:
-        """A loop over the blocks of units of a product.
-
-        Every other step goes through them from the last to the first, whose weights
-        it finds where the step before has left them: in the cache.
-        """
-        code = self.code
-        odd = code.b.trunc(self.moment, I1)
-        with code.loop(0, count) as j:
-            yield code.b.select(odd, code.sub(code.int(count - 1), j), j)
+    def blocks(self, count: int) -> AbstractContextManager[ir.Value]:
+        """A loop over the blocks of units of a product."""
+        return self.code.loop(0, count)
 
     def row(self, place: Place, sample: ir.Value) -> ir.Value:
         """The address of a place's value for one sample, at this moment."""
