@@ -22,7 +22,7 @@ import time
 
 from harness import machine, table
 
-BATCH, STEPS, WORDS, EMBEDDED, UNITS, CLASSES, BATCHES = 32, 200, 1000, 64, 128, 10, 10
+BATCH, STEPS, WORDS, EMBEDDED, UNITS, CLASSES, BATCHES = 32, 200, 1000, 64, 128, 10, 25
 CASES = {
     "lstm": ("LSTM", {}),
     "gru": ("GRU", {}),
