@@ -105,6 +105,8 @@ def forecast(
 
 def _tell(made: Forecaster, output: Path, tune: int, quiet: bool) -> None:
     """Print the backtest, and what was written."""
+    from refrain.tasks.forecast.report import told_season
+
     measures = ("mae", "rmse", "smape", "mase")
     print(f"{'':<16}" + "".join(f"{measure:>10}" for measure in measures))
     for name, errors in made.backtest_.errors.items():
@@ -119,7 +121,7 @@ def _tell(made: Forecaster, output: Path, tune: int, quiet: bool) -> None:
     interval = 100 * (levels[-1] - levels[0])
     lines = (
         f"{len(made.tracks_):,} series, {layout.horizon} steps from {layout.window}",
-        f"season {layout.season}: {made.season_from_}",
+        f"season {told_season(made)}",
         f"{100 * coverage:.0f} % of values lie in the {interval:.0f} % interval",
         *search_line(made, tune),
         f"epoch {training.best_epoch} of {training.epochs}, {training.train_s:.0f} s",

@@ -9,7 +9,7 @@ from refrain.errors import DataError
 from refrain.tasks.forecast.design import Wishes, make_design
 from refrain.tasks.forecast.learn import samples_of
 from refrain.tasks.forecast.panel import Columns, read_panel
-from refrain.tasks.forecast.samples import cut_samples, make_track
+from refrain.tasks.forecast.samples import SPACES, cut_samples, later_times, make_track
 from refrain.tasks.forecast.scaling import fit_scaling
 from tests.tasks.forecast.tables import long_table
 
@@ -94,6 +94,16 @@ def test_lags_reach_back_to_before_the_origin_alone():
     np.testing.assert_allclose(
         samples.ahead[0, :, column] * track.unit, expected, rtol=1e-4, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("unit", ["h", "M"])
+def test_later_times_go_on_as_the_last_ones_did(unit):
+    even = np.arange(20).astype(f"datetime64[{unit}]")
+    np.testing.assert_array_equal(later_times(even[:15], 5), even[15:])
+    uneven = np.array([0, 1, 3, 9, 30, 31, 34, 36, 38, 40, 42])
+    assert later_times(uneven, 2).tolist() == [44, 46]
+    assert later_times(uneven[-SPACES - 1 :], 2).tolist() == [44, 46]
+    assert later_times(uneven[:1], 2).tolist() == [1, 2]
 
 
 def test_gaps_are_no_targets_and_no_ends_of_windows():

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from refrain.tasks.forecast.samples import Layout, Track
+from refrain.tasks.forecast.samples import SPACES, Layout, Track
 from refrain.tasks.forecast.scaling import Code, Scaling
 
 _ARRAYS = ("values", "observed", "past", "known")
@@ -36,7 +36,7 @@ def read_layout(record: Mapping[str, Any]) -> Layout:
 
 def points_kept(layout: Layout) -> int:
     """How many of the last points forecasts need."""
-    return max(layout.window + layout.season, *layout.lags, 1) + layout.horizon
+    return max(layout.window + layout.season, *layout.lags, SPACES) + layout.horizon
 
 
 def tails(

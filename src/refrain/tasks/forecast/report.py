@@ -77,6 +77,12 @@ def report_page(made: Forecaster, source: str, command: str) -> Page:
     )
 
 
+def told_season(made: Forecaster) -> str:
+    """The season, and how it was found; or why there is none."""
+    none = made.layout_.season == 1 and made.season_from_ != "given"
+    return made.season_from_ if none else f"{made.layout_.season}: {made.season_from_}"
+
+
 def backtest_table(found: Backtest) -> Table:
     """The measures of every forecaster, the best of each in bold."""
     names = list(found.errors)
@@ -163,7 +169,7 @@ def _data(made: Forecaster) -> dict[str, str]:
         "points": f"{points:,}, of which {gaps:,} filled in",
         "split": f"{learnt:,} to learn from, {watched:,} to stop and calibrate by, "
         f"{points - learnt - watched:,} to test by",
-        "season": f"{layout.season}: {made.season_from_}",
+        "season": told_season(made),
         "plain forecast": layout.reference,
         "lags": ", ".join(map(str, layout.lags)) or "none",
         "calendar": ", ".join(layout.cycles) or "none",

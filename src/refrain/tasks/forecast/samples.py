@@ -17,6 +17,9 @@ from refrain.tasks.forecast.panel import Member
 from refrain.tasks.forecast.scaling import Code, Scaling, calendar
 from refrain.tasks.table import counted
 
+# Of uneven times, so many of the last spaces tell how later ones are spaced.
+SPACES = 8
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -111,8 +114,11 @@ def check_known(track: Track, layout: Layout) -> None:
 
 
 def later_times(times: np.ndarray, steps: int) -> np.ndarray:
-    """The times of an even grid that follow its last one."""
-    step = times[1] - times[0] if len(times) > 1 else 1
+    """The times that follow the last one, where the grid is not even as far apart as
+    the last ones usually are.
+    """
+    apart = np.sort(np.diff(times[-1 - SPACES :]))
+    step = apart[len(apart) // 2] if len(apart) else 1
     return times[-1] + step * np.arange(1, steps + 1)
 
 
