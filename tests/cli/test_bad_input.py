@@ -46,6 +46,11 @@ TEXTS = {
     "delimiter": (b"text:label\na:b\n", (), "received the one column 'text:label'"),
     "unknown text": (f"text,label\n{REVIEWS}", ("--text", "t"), "no column 't'"),
     "unknown label": (f"text,label\n{REVIEWS}", ("--label", "l"), "no column 'l'"),
+    "label as text": (
+        f"text,label\n{REVIEWS}",
+        ("--text", "label", "--label", "label"),
+        "cannot be both the text and the label",
+    ),
     "one class": (b"text,label\na,x\nb,x\nc,x\n", (), "received only 'x'"),
     "rare class": (f"text,label\n{REVIEWS}odd,odd\n", (), "'odd' occurs 1 times"),
     "no label": (b"text,label\na fine film,\n", (), "no row has a text or label"),

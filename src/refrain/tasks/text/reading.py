@@ -65,6 +65,10 @@ def read_texts(
     column = choose_text(table, text, label)
     missing = (table[column] == "").to_numpy()
     label_column = choose_label(path, table, column, label) if labelled else None
+    if label_column == column:
+        raise DataError(
+            f"{path}: the column {column!r} cannot be both the text and the label"
+        )
     if label_column:
         missing = missing | is_missing(table[label_column])
     notes, what = [], "text or label" if labelled else "text"
