@@ -160,6 +160,16 @@ def test_lengths_stand_for_masks(rng):
     np.testing.assert_allclose(*found.values(), expected, rtol=1e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("lengths", [False, True])
+def test_every_array_of_a_file_is_read(streaming, lengths):
+    made = [L.LSTM(4, return_sequences=True), L.GRU(3, return_sequences=True)]
+    network = network_of(keras.Sequential([L.Input((None, 3)), *made, L.Dense(2)]))
+    graph = write_network(network, streaming=streaming, lengths=lengths).model.graph
+    read = {name for node in graph.node for name in node.input}
+    assert {array.name for array in graph.initializer} <= read
+
+
 @pytest.mark.parametrize(
     "cell", [L.LSTM, L.GRU, lambda n, **k: L.RNN(two_faced(n), **k)]
 )

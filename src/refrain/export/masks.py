@@ -88,8 +88,9 @@ def unpack(
     if zero_output:
         there = mask.counts
     taken = _take(w, outputs, index)
-    instead = w.number(0.0)
-    if before is not None and not zero_output:
+    if before is None or zero_output:
+        instead = w.number(0.0)
+    else:
         instead = w.add("Unsqueeze", before, w.integers(1))
     there = w.add("Unsqueeze", there, w.integers(-1))
     return w.add("Where", there, taken, instead)
