@@ -50,10 +50,20 @@ def test_arrays_start_at_a_cache_line():
             assert empty((size,), np.dtype(dtype)).ctypes.data % LINE == 0
 
 
+LAYERS = "import refrain.keras"
+KERNEL = """
+import jax.numpy as jnp
+from refrain import cells
+from refrain.bridge.jax import recurrent
+from refrain.runtime.driver import Request
+
+sized = cells.simple_rnn(3)
+arrays = {v.name: jnp.zeros(v.shape) for v in sized.variables(2)}
+recurrent(Request(sized, 2), {"x": jnp.zeros((1, 2, 2))}, arrays, [jnp.zeros((1, 3))])
+"""
 TAKE = """
 import ctypes, sys
 from concurrent.futures import ThreadPoolExecutor
-import refrain.keras
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -72,24 +82,26 @@ print(take(), ThreadPoolExecutor().submit(take).result())
 
 
 @pytest.mark.parametrize(
-    ("chosen", "expected"),
+    ("before", "chosen", "expected"),
     [
-        ({}, "kept kept"),
-        ({"MALLOC_ARENA_MAX": "8"}, "kept mapped"),
-        ({"MALLOC_TRIM_THRESHOLD_": "131072"}, "mapped mapped"),
-        ({"KERAS_BACKEND": "torch"}, "mapped mapped"),
+        (LAYERS, {}, "kept kept"),
+        (LAYERS, {"MALLOC_ARENA_MAX": "8"}, "kept mapped"),
+        (LAYERS, {"MALLOC_TRIM_THRESHOLD_": "131072"}, "mapped mapped"),
+        (LAYERS, {"KERAS_BACKEND": "torch"}, "mapped mapped"),
+        (KERNEL, {"MALLOC_ARENA_MAX": "8"}, "kept mapped"),
     ],
-    ids=["by refrain", "with more heaps", "by the user", "with torch"],
+    ids=["by layers", "with more heaps", "by the user", "with torch", "by a kernel"],
 )
-def test_the_c_library_keeps_what_is_freed_unless_told_otherwise(chosen, expected):
+def test_the_c_library_keeps_what_is_freed_unless_told_otherwise(
+    before, chosen, expected
+):
     libc = ctypes.CDLL(None)
     if not (hasattr(libc, "gnu_get_libc_version") and hasattr(libc, "mallinfo2")):
         pytest.skip("the C library is not a glibc that tells what it has mapped")
     own = {n: v for n, v in os.environ.items() if not n.startswith("MALLOC_")}
-    own["KERAS_BACKEND"] = "jax"
     done = subprocess.run(
-        [sys.executable, "-c", TAKE],
-        env=own | chosen,
+        [sys.executable, "-c", before + TAKE],
+        env=own | {"KERAS_BACKEND": "jax"} | chosen,
         capture_output=True,
         text=True,
         check=True,

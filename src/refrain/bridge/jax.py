@@ -36,6 +36,7 @@ from refrain.bridge.programs import (
 )
 from refrain.errors import KernelError
 from refrain.runtime.driver import Kernel, Native, Request
+from refrain.runtime.memory import keep_freed_memory
 
 Run = Callable[..., Any]
 _SAMPLES = "b"  # XLA's name for the axis of samples
@@ -144,6 +145,8 @@ def _caller(kernel: Kernel):
 def _function(name: str, native: Native) -> Run:
     """One program as a function of arrays; XLA knows it by its name."""
     with _lock:
+        if not _programs:
+            keep_freed_memory()  # where our layers have not asked for it already
         if name not in _programs:
             handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(native.xla)
             _handlers.append(handler)
