@@ -23,6 +23,9 @@ from refrain.plan.stages import ONE, Level, order_levels
 TAPE, PACKED, FIXED, SCRATCH = "tape", "packed", "fixed", "scratch"
 SPARE = 5  # registers without which a loop of products spills accumulators
 
+# Left operands, and products with the sums that they feed.
+SharedLoop = tuple[list[Node], list[tuple[int, Node]]]
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -86,8 +89,9 @@ class Layout:
 
     def _stage(self, level: Level) -> Stage:
         width = 1 if level.size == ONE else self.sizes[level.size]
-        vectors = self._vectors(width, level)
-        loops = self._loops(level, width, vectors)
+        shared = _shared_loops(level)
+        vectors = self._vectors(width, len(level.sums), shared)
+        loops = self._loops(shared, width, vectors)
         # Accumulators that a loop does not add to need no register while it runs.
         used = [len({term.sum_index for term in loop.terms}) for loop in loops]
         rows = self._rows(vectors, max(used, default=0))
@@ -127,17 +131,17 @@ class Layout:
             self.scratch += self.machine.padded(width)
         return self.places[node]
 
-    def _vectors(self, width: int, level: Level) -> int:
+    def _vectors(self, width: int, sums: int, shared: Sequence[SharedLoop]) -> int:
         """Vectors of units in a tile: few sums leave registers for more of them.
 
         One sample alone needs more of them, to have enough to do while a sum waits.
         """
         blocks = -(-width // self.machine.lanes)
         most = 1
-        if level.sums and self.machine.rows > 1:
-            most = 4 // len(level.sums)
-        elif level.sums:
-            most = 6 // max(len(products) for _, products in _shared_loops(level))
+        if sums and self.machine.rows > 1:
+            most = 4 // sums
+        elif sums:
+            most = 6 // max(len(products) for _, products in shared)
         return max(v for v in range(1, max(1, most) + 1) if blocks % v == 0)
 
     def _rows(self, vectors: int, sums: int) -> int:
@@ -154,10 +158,12 @@ class Layout:
             key=lambda r: (-(-rows // r) * r, -r),
         )
 
-    def _loops(self, level: Level, width: int, vectors: int) -> tuple[Loop, ...]:
+    def _loops(
+        self, shared: Sequence[SharedLoop], width: int, vectors: int
+    ) -> tuple[Loop, ...]:
         loops = []
         padded = -(-width // (vectors * self.machine.lanes)) * vectors
-        for lefts, products in _shared_loops(level):
+        for lefts, products in shared:
             terms = tuple(
                 Term(
                     lefts.index(product.inputs[0]),
@@ -174,8 +180,8 @@ class Layout:
         return tuple(loops)
 
 
-def _shared_loops(level: Level) -> list[tuple[list[Node], list[tuple[int, Node]]]]:
-    """Products that run in one loop: left operands, and (sum, product) pairs.
+def _shared_loops(level: Level) -> list[SharedLoop]:
+    """Products that run in one loop.
 
     Products of one left operand share its loop. So do left operands of one length
     that feed different sums: more accumulators hide the time that each takes.
@@ -184,7 +190,7 @@ def _shared_loops(level: Level) -> list[tuple[list[Node], list[tuple[int, Node]]
     for index, (products, _) in enumerate(level.sums.values()):
         for product in products:
             by_left.setdefault(product.inputs[0], []).append((index, product))
-    loops: list[tuple[list[Node], list[tuple[int, Node]]]] = []
+    loops: list[SharedLoop] = []
     for left, products in by_left.items():
         sums = {index for index, _ in products}
         for lefts, others in loops:
