@@ -10,7 +10,7 @@ from refrain.bridge.numpy import call
 from refrain.cells import SizedCell
 from refrain.graph.evaluate import run
 from refrain.runtime.driver import Kernel, Request, kernel_for, rows_a_thread
-from refrain.runtime.report import multiply_adds, programs_of, rehearsals
+from refrain.runtime.report import programs_of, rehearsals
 
 
 def training_step(
@@ -21,7 +21,7 @@ def training_step(
     kernel = kernel_for(request)
     check(kernel, sized, features)
     programs = rehearsals(kernel, batch, steps)
-    adds = sum(multiply_adds(native.program) for _, native in programs_of(kernel))
+    adds = sum(native.program.multiply_adds for _, native in programs_of(kernel))
 
     def step() -> None:
         for program in programs.values():

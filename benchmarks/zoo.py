@@ -29,7 +29,7 @@ from refrain.cells import SizedCell
 from refrain.graph.changes import Changes
 from refrain.layers.scan import Weights, scan_cell
 from refrain.runtime.driver import Kernel, Request, kernel_for, rows_a_thread
-from refrain.runtime.report import multiply_adds, programs_of, rehearsals
+from refrain.runtime.report import programs_of, rehearsals
 
 BATCH, STEPS, FEATURES, UNITS = 32, 200, 64, 128
 LIMIT = 1.6  # of a step's time over that of its multiply-adds at the LSTM's rate
@@ -84,7 +84,7 @@ def training_kernel(sized: SizedCell) -> Kernel:
 def multiply_adds_of(sized: SizedCell) -> int:
     """Of all programs, for one step of one sample."""
     programs = programs_of(training_kernel(sized))
-    return sum(multiply_adds(native.program) for _, native in programs)
+    return sum(native.program.multiply_adds for _, native in programs)
 
 
 def row(cell: cells.Cell, rounds: int) -> tuple:

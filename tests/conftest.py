@@ -8,6 +8,7 @@ import pytest
 
 # Before anything imports Keras or makes a kernel.
 os.environ.setdefault("KERAS_BACKEND", "jax")
+os.environ.setdefault("REFRAIN_THREADS", "2")  # for work of any size
 KERNELS = Path(__file__).parent.parent / ".pytest_cache" / "kernels"
 os.environ.setdefault("REFRAIN_CACHE", str(KERNELS))
 

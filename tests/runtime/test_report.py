@@ -10,7 +10,7 @@ from refrain.emit.llvm.vectors import Target
 from refrain.functions import sigmoid
 from refrain.plan.show import show
 from refrain.runtime.driver import Request, _plan, kernel_for, tape_shapes
-from refrain.runtime.report import describe, measure, multiply_adds, programs_of
+from refrain.runtime.report import describe, measure, programs_of
 
 PROGRAMS = ["forward", "backward", "gathering"]
 
@@ -33,21 +33,21 @@ def test_work_is_that_of_the_matrices(make, gates, units, features):
     """Forward, for the input and the state, and for the weights: once each."""
     once = gates * (features * units + units * units)
     kernel = kernel_of(make(units), features, training=True)
-    work = {name: multiply_adds(n.program) for name, n in programs_of(kernel)}
+    work = {name: n.program.multiply_adds for name, n in programs_of(kernel)}
     assert work == dict.fromkeys(PROGRAMS, once)
 
 
 def test_reset_before_the_product_does_the_same_work():
     sized = cells.gru(20, reset_after=False)
     kernel = kernel_of(sized, 7, training=True)
-    assert multiply_adds(kernel.forward.program) == 3 * (7 * 20 + 20 * 20)
+    assert kernel.forward.program.multiply_adds == 3 * (7 * 20 + 20 * 20)
 
 
 def test_masks_and_last_outputs_add_no_work():
     plain = kernel_of(cells.lstm(20), 7)
     for options in ({"mask": "hold"}, {"mask": "zero"}, {"sequence": False}):
         other = kernel_of(cells.lstm(20), 7, **options)
-        work = [multiply_adds(k.forward.program) for k in (plain, other)]
+        work = [k.forward.program.multiply_adds for k in (plain, other)]
         assert work[0] == work[1]
 
 

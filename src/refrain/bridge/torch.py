@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from refrain.bridge.numpy import call_by_name
 from refrain.bridge.programs import (
     NO_SECOND_DERIVATIVE,
     Results,
@@ -22,7 +23,9 @@ from refrain.bridge.programs import (
 )
 from refrain.errors import KernelError
 from refrain.runtime.driver import Kernel, Native, Request
+from refrain.runtime.memory import LARGE, empty
 from refrain.runtime.openmp import Team, team
+from refrain.runtime.threads import run_native
 
 
 def serves(dtype: str) -> str | None:
@@ -133,6 +136,19 @@ def _call(native: Native, given: Mapping[str, torch.Tensor]) -> dict[str, torch.
             raise KernelError(
                 f"{name}: expected a tensor on cpu, received one on {tensor.device}"
             )
-    arrays = {name: tensor.detach().numpy() for name, tensor in given.items()}
-    found = call_by_name(native, arrays, _team(openmp_of_torch()))
-    return {name: torch.from_numpy(array) for name, array in found.items()}
+    inputs = [given[b.name].resolve_neg().contiguous() for b in native.program.inputs]
+    batch, timesteps = inputs[0].shape[:2]
+    native.check(inputs, batch, timesteps)
+    outputs = native.program.outputs
+    shapes = [native.shape(buffer, batch, timesteps) for buffer in outputs]
+    results = [_empty(shape, inputs[0].dtype) for shape in shapes]
+    addresses = [tensor.data_ptr() for tensor in (*inputs, *results)]
+    run_native(native, addresses, batch, timesteps, _team(openmp_of_torch()))
+    return dict(zip((b.name for b in outputs), results, strict=True))
+
+
+def _empty(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+    """A tensor of any content; torch would give back the memory of a large one."""
+    if math.prod(shape) * dtype.itemsize < LARGE:
+        return torch.empty(shape, dtype=dtype)
+    return torch.from_numpy(empty(shape, np.dtype(str(dtype).removeprefix("torch."))))

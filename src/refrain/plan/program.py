@@ -20,6 +20,8 @@ SEQUENCE, SAMPLE, HISTORY, CARRY, SHARED = (
     "shared",  # (width,): weights, and weights packed for tiles
 )
 
+_POINTWISE = 4  # multiply-adds that an operation on one number costs as much as
+
 
 @dataclass(frozen=True)
 class Buffer:
@@ -39,12 +41,12 @@ class Buffer:
 
     def shape(self, batch: int, timesteps: int) -> tuple[int, ...]:
         """Its shape for a batch of sequences."""
-        return {
-            SEQUENCE: (batch, timesteps, self.width),
-            SAMPLE: (batch, self.width),
-            HISTORY: (batch, timesteps + 1, self.width),
-            CARRY: (batch, 2, self.width),
-        }.get(self.kind, (self.width,))
+        if self.kind == SHARED:
+            return (self.width,)
+        if self.kind == SAMPLE:
+            return batch, self.width
+        moments = {SEQUENCE: timesteps, HISTORY: timesteps + 1, CARRY: 2}[self.kind]
+        return batch, moments, self.width
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,21 @@ class Program:
         """All buffers, in the order in which a kernel takes them."""
         return self.inputs + self.outputs
 
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of all products, for one step of one sample."""
+        return sum(
+            loop.length * len(loop.terms) * stage.width
+            for stage in self.stages
+            for loop in stage.loops
+        )
+
+    @property
+    def work(self) -> int:
+        """What one step of one sample costs, in multiply-adds, pointwise parts too."""
+        pointwise = sum(len(stage.body) * stage.width for stage in self.stages)
+        return self.multiply_adds + _POINTWISE * pointwise
+
     def for_later(self) -> frozenset[Place]:
         """Places of a history that the program writes and does not read itself."""
         histories = {b.name for b in self.outputs if b.kind == HISTORY}
@@ -251,3 +268,13 @@ class Gathering:
     def buffers(self) -> tuple[Buffer, ...]:
         """All buffers, in the order in which a kernel takes them."""
         return self.inputs + self.outputs
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of all products, for one step of one sample."""
+        return sum(p.left.width * p.right.width for p in self.products)
+
+    @property
+    def work(self) -> int:
+        """What one step of one sample costs, in multiply-adds, sums too."""
+        return self.multiply_adds + sum(s.right.width for s in self.sums)

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from llvmlite import ir
@@ -104,10 +105,10 @@ class Native:
         Raises:
             KernelError: a number of elements or a dtype is not the expected one.
         """
-        dtype = str(arguments[0].dtype)
+        dtype = arguments[0].dtype
         for buffer, array in zip(self.program.inputs, arguments, strict=True):
             shape = self.shape(buffer, batch, timesteps)
-            if math.prod(array.shape) != math.prod(shape) or str(array.dtype) != dtype:
+            if math.prod(array.shape) != math.prod(shape) or array.dtype != dtype:
                 raise KernelError(
                     f"{buffer.name}: expected {dtype} of shape {shape}, received "
                     f"{array.dtype} of shape {tuple(array.shape)}"
@@ -160,7 +161,12 @@ def kernel_for(request: Request) -> Kernel:
 
 def threads() -> int:
     """How many threads a kernel may use: `REFRAIN_THREADS`, or all processors."""
-    return _thread_limit() or os.cpu_count() or 1
+    return chosen_threads() or _processors()
+
+
+@cache
+def _processors() -> int:
+    return os.cpu_count() or 1
 
 
 def rows_a_thread(batch: int | None) -> int:
@@ -244,7 +250,7 @@ def _make(request: Request) -> Kernel:
     )
     library = Library(code, target)
     limit = library.address(LIMIT)
-    ctypes.c_int64.from_address(limit).value = _thread_limit()
+    ctypes.c_int64.from_address(limit).value = chosen_threads()
 
     def native(name: str, program: Program | Gathering) -> Native:
         gathers = isinstance(program, Gathering)
@@ -291,11 +297,12 @@ def _module(task: Task, plan: Plan, target: Target) -> ir.Module:
 
 def _handler(module: ir.Module, name: str, program: Any, tasks: int | None) -> None:
     counts = len(program.inputs), len(program.outputs)
-    emit_handler(module, name, *counts, tasks=tasks, prepares=tasks is None)
+    prepares = tasks is None
+    emit_handler(module, name, *counts, program.work, tasks=tasks, prepares=prepares)
 
 
-def _thread_limit() -> int:
-    """`REFRAIN_THREADS`; 0 where it is not set, which means no limit."""
+def chosen_threads() -> int:
+    """`REFRAIN_THREADS`; 0 where it is not set: as many as a call has work for."""
     text = os.environ.get("REFRAIN_THREADS", "0")
     if not text.isdecimal():
         raise KernelError(

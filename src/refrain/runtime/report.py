@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from refrain.plan.program import Buffer, Gathering, Program
+from refrain.plan.program import Buffer
 from refrain.plan.show import show
 from refrain.runtime.driver import Kernel, Native
 from refrain.runtime.memory import empty
@@ -31,7 +31,7 @@ def describe(kernel: Kernel) -> str:
     if kernel.linear:
         lines.append("  linear in its states, unit by unit")
     for name, native in programs_of(kernel):
-        work = f"{multiply_adds(native.program):,} multiply-adds"
+        work = f"{native.program.multiply_adds:,} multiply-adds"
         lines.append(f"  {name}: {work} a step and sample")
     return "\n".join(
         (*lines, *(f"  {line}" for line in show(kernel.plan).splitlines()))
@@ -54,7 +54,7 @@ def measure(kernel: Kernel, batch: int, timesteps: int) -> dict[str, float]:
             start = time.perf_counter()
             run()
             taken.append(time.perf_counter() - start)
-        work = 2 * multiply_adds(programs[name].program) * batch * timesteps
+        work = 2 * programs[name].program.multiply_adds * batch * timesteps
         found[name] = work / float(np.median(taken[1:])) / 1e9
     return found
 
@@ -105,14 +105,3 @@ def programs_of(kernel: Kernel) -> Iterator[tuple[str, Native]]:
         native = getattr(kernel, name)
         if native is not None:
             yield name, native
-
-
-def multiply_adds(program: Program | Gathering) -> int:
-    """Multiply-adds of all products, for one step of one sample."""
-    if isinstance(program, Gathering):
-        return sum(p.left.width * p.right.width for p in program.products)
-    return sum(
-        loop.length * len(loop.terms) * stage.width
-        for stage in program.stages
-        for loop in stage.loops
-    )

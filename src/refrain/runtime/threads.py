@@ -10,13 +10,13 @@ import ctypes
 import os
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
-from itertools import pairwise
 
-from refrain.emit.llvm.xla import job_words
-from refrain.runtime.driver import Native, threads
+from refrain.emit.llvm.job import GRAIN, job_words
+from refrain.runtime.driver import Native, chosen_threads, threads
 from refrain.runtime.openmp import Team
 
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)
+_WORKER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def run_native(
@@ -40,29 +40,33 @@ def run_native(
     work = batch if native.tasks is None else native.tasks
     if native.prepare is not None:
         _ENTRY(native.prepare)(base, batch, timesteps, 0, work)
-    run = _ENTRY(native.run)
-    count = max(1, min(threads(), work))
+    count = min(threads_for(native, batch, timesteps), max(1, work))
     if count == 1:
-        run(base, batch, timesteps, 0, work)
+        _ENTRY(native.run)(base, batch, timesteps, 0, work)
         return
-    if team is not None:
-        ranges = count if native.tasks is None else work
-        words = job_words(addresses, ranges, work, batch, timesteps)
-        job = (ctypes.c_int64 * len(words))(*words)
-        team(native.worker, ctypes.addressof(job), count)
-        return
-    ends = [work * k // count for k in range(count + 1)]
-    pool = _pool(os.getpid(), count)
-    waiting = [
-        pool.submit(run, base, batch, timesteps, first, end)
-        for first, end in pairwise(ends[1:])
-    ]
-    try:
-        run(base, batch, timesteps, ends[0], ends[1])
-    finally:  # an interrupt must not free arrays that a thread still writes
-        wait(waiting)
+    ranges = count if native.tasks is None else work
+    words = job_words(addresses, ranges, work, batch, timesteps)
+    job = (ctypes.c_int64 * len(words))(*words)
+    (team or _pool(os.getpid(), count))(native.worker, ctypes.addressof(job), count)
+
+
+def threads_for(native: Native, batch: int, timesteps: int) -> int:
+    """How many threads a program's work is worth, unless the user has said how many."""
+    grains = batch * timesteps * native.program.work // GRAIN
+    return max(1, min(chosen_threads() or grains, threads()))
 
 
 @cache
-def _pool(_process: int, count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count - 1, "refrain")
+def _pool(_process: int, count: int) -> Team:
+    """Threads of Python's that do the work of OpenMP's."""
+    pool = ThreadPoolExecutor(count - 1, "refrain")
+
+    def run(function: int, pointer: int, threads: int) -> None:
+        worker = _WORKER(function)
+        waiting = [pool.submit(worker, pointer) for _ in range(threads - 1)]
+        try:
+            worker(pointer)
+        finally:  # an interrupt must not free arrays that a thread still writes
+            wait(waiting)
+
+    return run

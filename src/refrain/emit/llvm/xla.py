@@ -8,11 +8,23 @@ waits only for ranges that somebody works on, never for a thread.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from llvmlite import ir
 
-from refrain.emit.llvm.code import I32, I64, PTR, VOID
+from refrain.emit.llvm.code import I32, I64, PTR
+from refrain.emit.llvm.job import (
+    BATCH,
+    BUSY,
+    DONE,
+    GRAIN,
+    NEXT,
+    POINTERS,
+    RANGES,
+    TIMESTEPS,
+    UNITS,
+    USERS,
+    Words,
+    emit_worker,
+)
 
 # Words of the call frame and of what it points to.
 _FRAME_EXTENSION, _FRAME_API, _FRAME_CONTEXT, _FRAME_ARGS, _FRAME_RETS = 1, 2, 3, 9, 14
@@ -20,19 +32,7 @@ _METADATA, _METADATA_VERSION, _METADATA_TRAITS = 3, 3, 4
 _API_VERSION, _API_SCHEDULE, _API_THREADS = 4, 17, 18
 _BUFFER_DATA, _BUFFER_DIMS = 3, 5
 
-# Words of a job, which lives on the heap until its last thread leaves it.
-_NEXT, _DONE, _USERS, _RANGES, _UNITS, _BATCH, _TIMESTEPS, _POINTERS = range(8)
-
-LIMIT = "refrain_threads"  # a global of the module: at most so many threads
-
-
-def job_words(
-    pointers: Sequence[int], ranges: int, units: int, batch: int, timesteps: int
-) -> list[int]:
-    """A job as workers read it, for a caller that keeps and frees it itself."""
-    values = {_RANGES: ranges, _UNITS: units, _BATCH: batch, _TIMESTEPS: timesteps}
-    values[_USERS] = units + 1  # one more than can leave it
-    return [*(values.get(k, 0) for k in range(_POINTERS)), *pointers]
+LIMIT = "refrain_threads"  # a global of the module: threads at most; 0: no limit
 
 
 def emit_handler(
@@ -40,6 +40,7 @@ def emit_handler(
     name: str,
     inputs: int,
     outputs: int,
+    work: int,
     tasks: int | None,
     prepares: bool,
 ) -> None:
@@ -52,117 +53,49 @@ def emit_handler(
         name: of the program.
         inputs: number of arguments; the first is `(batch, timesteps, ...)`.
         outputs: number of results.
+        work: multiply-adds of one step of one sample.
         tasks: the work is this many tasks; None where it is the samples of a batch.
         prepares: call `<name>_prepare` first.
     """
     if LIMIT not in module.globals:
         limit = ir.GlobalVariable(module, I64, LIMIT)
         limit.initializer = ir.Constant(I64, 0)
-    worker = _emit_worker(module, name, tasks is not None)
+    worker = emit_worker(module, name, tasks is not None)
     function = ir.Function(module, ir.FunctionType(PTR, [PTR]), f"{name}_xla")
-    w = _Words(ir.IRBuilder(function.append_basic_block("entry")), module)
+    w = _Frame(ir.IRBuilder(function.append_basic_block("entry")), module)
     frame = function.args[0]
     w.answer_metadata(frame)
-    job = w.call("malloc", PTR, [w.int(8 * (_POINTERS + inputs + outputs))])
+    job = w.call("malloc", PTR, [w.int(8 * (POINTERS + inputs + outputs))])
     for k in range(inputs):
         data = w.word(w.get(w.get(frame, _FRAME_ARGS), k), _BUFFER_DATA)
-        w.put(job, _POINTERS + k, data)
+        w.put(job, POINTERS + k, data)
     for k in range(outputs):
         data = w.word(w.get(w.get(frame, _FRAME_RETS), k), _BUFFER_DATA)
-        w.put(job, _POINTERS + inputs + k, data)
+        w.put(job, POINTERS + inputs + k, data)
     shape = w.get(w.get(w.get(frame, _FRAME_ARGS), 0), _BUFFER_DIMS)
     batch, timesteps = w.word(shape, 0), w.word(shape, 1)
     units = batch if tasks is None else w.int(tasks)
-    pointers = w.b.gep(job, [w.int(_POINTERS)], source_etype=I64)
+    pointers = w.b.gep(job, [w.int(POINTERS)], source_etype=I64)
     if prepares:
         prepare = module.globals[f"{name}_prepare"]
         w.b.call(prepare, [pointers, batch, timesteps, w.int(0), units])
-    threads = w.smaller(w.threads(frame), units)
+    grains = w.b.sdiv(w.b.mul(w.b.mul(batch, timesteps), w.int(work)), w.int(GRAIN))
+    threads = w.smaller(w.threads(frame, grains), units)
     ranges = units if tasks is not None else threads
-    values = {_NEXT: 0, _DONE: 0, _USERS: 1, _RANGES: ranges, _UNITS: units}
-    values |= {_BATCH: batch, _TIMESTEPS: timesteps}
+    values = {NEXT: 0, DONE: 0, USERS: 1, BUSY: 0, RANGES: ranges, UNITS: units}
+    values |= {BATCH: batch, TIMESTEPS: timesteps}
     for index, value in values.items():
         w.put(job, index, w.int(value))
     w.schedule(frame, worker, job, w.b.sub(threads, w.int(1)))
-    w.put_atomic_add(job, _USERS, 1)  # the worker below gives one up again
+    w.put_atomic_add(job, USERS, 1)  # the worker below gives one up again
     w.b.call(worker, [job])
     w.wait_until_done(job)
     w.leave(job)
     w.b.ret(ir.Constant(PTR, None))
 
 
-def _emit_worker(module: ir.Module, name: str, single: bool) -> ir.Function:
-    """A thread's part: claim ranges until none is left, then leave the job."""
-    function = ir.Function(module, ir.FunctionType(VOID, [PTR]), f"{name}_worker")
-    (job,) = function.args
-    w = _Words(ir.IRBuilder(function.append_basic_block("entry")), module)
-    claim, work, done = (
-        function.append_basic_block(n) for n in ("claim", "work", "done")
-    )
-    w.b.branch(claim)
-    w.b.position_at_end(claim)
-    number = w.put_atomic_add(job, _NEXT, 1)
-    ranges, units = w.word(job, _RANGES), w.word(job, _UNITS)
-    w.b.cbranch(w.b.icmp_signed("<", number, ranges), work, done)
-    w.b.position_at_end(work)
-    following = w.b.add(number, w.int(1))
-    first, end = number, following
-    if not single:
-        first = w.b.sdiv(w.b.mul(number, units), ranges)
-        end = w.b.sdiv(w.b.mul(following, units), ranges)
-    pointers = w.b.gep(job, [w.int(_POINTERS)], source_etype=I64)
-    run = module.globals[f"{name}_run"]
-    batch, timesteps = w.word(job, _BATCH), w.word(job, _TIMESTEPS)
-    w.b.call(run, [pointers, batch, timesteps, first, end])
-    w.put_atomic_add(job, _DONE, 1)
-    w.b.branch(claim)
-    w.b.position_at_end(done)
-    w.leave(job)
-    w.b.ret_void()
-    return function
-
-
-class _Words:
-    """Reads and writes 8-byte words."""
-
-    def __init__(self, builder: ir.IRBuilder, module: ir.Module):
-        self.b = builder
-        self.module = module
-
-    def int(self, value: int | ir.Value) -> ir.Value:
-        return ir.Constant(I64, value) if isinstance(value, int) else value
-
-    def _slot(self, base: ir.Value, index: int) -> ir.Value:
-        return self.b.gep(base, [self.int(index)], source_etype=I64)
-
-    def word(self, base: ir.Value, index: int) -> ir.Value:
-        return self.b.load(self._slot(base, index), typ=I64)
-
-    def get(self, base: ir.Value, index: int) -> ir.Value:
-        return self.b.load(self._slot(base, index), typ=PTR)
-
-    def put(self, base: ir.Value, index: int, value: ir.Value) -> None:
-        if isinstance(value.type, ir.PointerType):
-            value = self.b.ptrtoint(value, I64)
-        self.b.store(value, self._slot(base, index))
-
-    def put_atomic_add(self, base: ir.Value, index: int, value: int) -> ir.Value:
-        """Add to a shared word; return what it was."""
-        slot = self._slot(base, index)
-        return self.b.atomic_rmw("add", slot, self.int(value), "seq_cst")
-
-    def room(self, words: int) -> ir.Value:
-        """Words on the stack."""
-        return self.b.alloca(I64, words)
-
-    def smaller(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self.b.select(self.b.icmp_signed("<", a, b), a, b)
-
-    def call(self, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
-        if name not in self.module.globals:
-            kind = ir.FunctionType(result, [a.type for a in arguments])
-            ir.Function(self.module, kind, name)
-        return self.b.call(self.module.globals[name], arguments)
+class _Frame(Words):
+    """Reads the call frame, and calls what it offers."""
 
     def answer_metadata(self, frame: ir.Value) -> None:
         """XLA asks once for the version of its interface that the handler speaks."""
@@ -178,8 +111,8 @@ class _Words:
             self.b.store(ir.Constant(I32, 0), traits)
             self.b.ret(ir.Constant(PTR, None))
 
-    def threads(self, frame: ir.Value) -> ir.Value:
-        """Threads of XLA's pool, at most the limit that the user has set."""
+    def threads(self, frame: ir.Value, wanted: ir.Value) -> ir.Value:
+        """Threads of XLA's pool: those wanted, or at most the user's limit."""
         found, request = self.room(1), self.room(4)
         self.put(found, 0, self.int(1))
         self.put(request, 0, self.int(32))
@@ -190,7 +123,8 @@ class _Words:
         count = self.word(found, 0)
         limit = self.b.load(self.module.globals[LIMIT], typ=I64)
         limited = self.b.icmp_signed(">", limit, self.int(0))
-        return self.b.select(limited, self.smaller(count, limit), count)
+        wanted = self.larger(self.b.select(limited, limit, wanted), self.int(1))
+        return self.smaller(count, wanted)
 
     def schedule(self, frame, worker: ir.Function, job, count: ir.Value) -> None:
         """Ask XLA to run the worker on `count` more threads."""
@@ -206,7 +140,7 @@ class _Words:
         index.add_incoming(self.int(0), before)
         self.b.cbranch(self.b.icmp_signed("<", index, count), body, done)
         self.b.position_at_end(body)
-        self.put_atomic_add(job, _USERS, 1)
+        self.put_atomic_add(job, USERS, 1)
         self.put(request, 0, self.int(40))
         self.put(request, 1, self.int(0))
         self.put(request, 2, self.word(frame, _FRAME_CONTEXT))
@@ -215,7 +149,7 @@ class _Words:
         refused = self._ask(frame, _API_SCHEDULE, request)
         null = ir.Constant(PTR, None)
         with self.b.if_then(self.b.icmp_unsigned("!=", refused, null)):
-            self.put_atomic_add(job, _USERS, -1)
+            self.put_atomic_add(job, USERS, -1)
         index.add_incoming(self.b.add(index, self.int(1)), self.b.block)
         self.b.branch(head)
         self.b.position_at_end(done)
@@ -227,22 +161,16 @@ class _Words:
         done = self.b.function.append_basic_block("complete")
         self.b.branch(head)
         self.b.position_at_end(head)
-        finished = self.put_atomic_add(job, _DONE, 0)
-        complete = self.b.icmp_signed(">=", finished, self.word(job, _RANGES))
+        finished = self.put_atomic_add(job, DONE, 0)
+        complete = self.b.icmp_signed(">=", finished, self.word(job, RANGES))
         self.b.cbranch(complete, done, rest)
         self.b.position_at_end(rest)
         self.call("sched_yield", I32, [])
         self.b.branch(head)
         self.b.position_at_end(done)
 
-    def leave(self, job: ir.Value) -> None:
-        """Give up one use of the job; the last one frees it."""
-        users = self.put_atomic_add(job, _USERS, -1)
-        with self.b.if_then(self.b.icmp_signed("==", users, self.int(1))):
-            self.call("free", VOID, [job])
-
     def _ask(self, frame: ir.Value, entry: int, request: ir.Value) -> ir.Value:
         """Call a function of XLA's interface; null is success."""
         kind = ir.FunctionType(PTR, [PTR]).as_pointer()
-        slot = self._slot(self.get(frame, _FRAME_API), entry)
+        slot = self.slot(self.get(frame, _FRAME_API), entry)
         return self.b.call(self.b.load(slot, typ=kind), [request])
