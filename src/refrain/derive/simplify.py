@@ -13,6 +13,7 @@ from refrain.graph.node import Node
 from refrain.graph.ops import OPS, op
 
 _FOLDED = ("add", "subtract", "multiply", "divide", "negative")
+_SUMS = ("sum", "mean")  # over units
 
 
 def simplify(graph: Graph) -> Graph:
@@ -42,20 +43,60 @@ def simpler(node: Node, operands: tuple[Node, ...]) -> Node | None:
     if by_number and values[1] is None:
         # One division for a sample instead of one for each unit.
         return op("multiply", operands[0], op("divide", 1.0, operands[1]))
+    if name in _SUMS and operands[0].op is not OPS["negative"]:
+        return _sum(name, operands[0])
     return _unsigned(name, operands)
 
 
 def _can_join(a: Node, b: Node) -> bool:
     """Whether both are sums, or both are means, over as many units."""
-    reductions = (OPS["sum"], OPS["mean"])
-    return a.op is b.op in reductions and a.inputs[0].shape == b.inputs[0].shape
+    same = a.op is b.op and a.op.name in _SUMS
+    return same and a.inputs[0].shape == b.inputs[0].shape
 
 
 def _added(a: Node, b: Node) -> Node:
     """a + b; one sum over units where they are two."""
     if _can_join(a, b):
-        return op(a.op.name, op("add", a.inputs[0], b.inputs[0]))
+        return _sum(a.op.name, op("add", a.inputs[0], b.inputs[0]))
     return op("add", a, b)
+
+
+def _sum(name: str, vector: Node) -> Node:
+    """Its sum or mean over units, without terms that are zero in all."""
+    kept = _summed(vector)
+    return constant(0.0) if kept is None else op(name, kept)
+
+
+def _summed(node: Node) -> Node | None:
+    """The terms of a vector that its sum over units is of; None where it is zero."""
+    if _centred(node):
+        return None
+    name, operands = node.op.name, node.inputs
+    if name not in ("add", "subtract") or any(o.shape != node.shape for o in operands):
+        return node
+    a, b = map(_summed, operands)
+    if b is None:
+        return a
+    if a is None:
+        return b if name == "add" else op("negative", b)
+    return node if (a, b) == operands else op(name, a, b)
+
+
+def _centred(node: Node) -> bool:
+    """Whether it is a vector less its own mean, or that times a number."""
+    match node.op.name, node.inputs:
+        case "subtract", (vector, mean):
+            return mean.op is OPS["mean"] and mean.inputs[0] is vector
+        case "multiply", (a, b):
+            return (_centred(a) and _one(b)) or (_centred(b) and _one(a))
+        case "divide", (a, b):
+            return _centred(a) and _one(b)
+    return False
+
+
+def _one(node: Node) -> bool:
+    """Whether all units have the same number."""
+    return not node.shape or node.op is OPS["broadcast"]
 
 
 def _unsigned(name: str, operands: tuple[Node, ...]) -> Node | None:
@@ -69,8 +110,8 @@ def _unsigned(name: str, operands: tuple[Node, ...]) -> Node | None:
     bare = [o.inputs[0] if m else o for o, m in zip(operands, minus, strict=True)]
     if name == "negative":
         return bare[0]
-    if name in ("sum", "mean"):
-        return op("negative", op(name, *bare))
+    if name in _SUMS:
+        return op("negative", _sum(name, *bare))
     if name not in ("add", "subtract"):
         return None
     a, b = bare
