@@ -100,6 +100,18 @@ def test_keras_may_ask_for_shapes_alone(layer, x):
     assert Tagger()(keras.Input((6, 3))).shape == (None, 6, 3)
 
 
+def test_a_gradient_may_be_asked_for_again(layer, x):
+    """It is written over what the forward pass left, which is computed anew then."""
+    x = x.clone().requires_grad_()
+    y = layer(x)
+    asked = [y.detach(), y.detach(), y.detach().sin()]
+    again = [torch.autograd.grad(y, x, g, retain_graph=True)[0] for g in asked]
+    fresh = [torch.autograd.grad(layer(x), x, g)[0] for g in asked]
+    for a, b in zip(again, fresh, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=0)
+    assert not torch.equal(again[1], again[2])
+
+
 def test_exported_programs_run_without_refrain(layer, x, monkeypatch):
     monkeypatch.delenv("REFRAIN_KERNELS")
     with torch.no_grad():

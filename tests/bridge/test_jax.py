@@ -122,6 +122,15 @@ def test_rematerialised_gradients_are_the_same(loss, weights, x):
     close(jax.grad(jax.checkpoint(loss))(weights, x), jax.grad(loss)(weights, x))
 
 
+def test_a_gradient_may_be_asked_for_again(outputs, weights, x, mask):
+    """It is written over what the forward pass left, for XLA to copy where it must."""
+    y, back = jax.vjp(lambda *arguments: outputs(*arguments, mask), weights, x)
+    first, second, third = back(y), back(y), back(jnp.sin(y))
+    assert all(map(jnp.array_equal, *map(jax.tree.leaves, (first, second))))
+    close(third, jax.vjp(lambda *a: outputs(*a, mask), weights, x)[1](jnp.sin(y)))
+    assert not any(map(jnp.array_equal, *map(jax.tree.leaves, (first, third))))
+
+
 @pytest.mark.parametrize("compiled", [True, False])
 def test_second_derivatives_are_refused(compiled, loss, weights, x):
     def penalty(x):

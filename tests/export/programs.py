@@ -10,7 +10,7 @@ import numpy as np
 from refrain.cells import SizedCell
 from refrain.derive.simplify import simplify
 from refrain.plan.layout import Machine
-from refrain.plan.passes import Task
+from refrain.plan.task import Task
 from refrain.runtime.driver import parts_of
 
 

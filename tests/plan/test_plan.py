@@ -13,10 +13,11 @@ from refrain.graph.masking import hold_output, with_mask
 from refrain.graph.ops import OPS
 from refrain.graph.verify import verify
 from refrain.plan.layout import Machine
-from refrain.plan.passes import Task, make_plan
+from refrain.plan.passes import make_plan
 from refrain.plan.show import show
 from refrain.plan.sizes import fold_sizes
 from refrain.plan.tape import CHEAP, choose_saved
+from refrain.plan.task import Task
 from refrain.runtime.driver import parts_of
 from tests.randoms import sized_cell
 

@@ -90,7 +90,18 @@ def kernel_results(request, x, states, variables, grad_y, grad_last, extra=None)
     found = call(kernel.forward, given, batch, timesteps, dtype)
     given |= found | {"grad_y": grad_y}
     given |= {f"grad_last_{s}": g for s, g in grad_last.items()}
-    found |= call(kernel.backward, given, batch, timesteps, dtype)
+    apart = gradients(kernel, given, batch, timesteps, dtype, in_place=False)
+    over = gradients(kernel, given, batch, timesteps, dtype, in_place=True)
+    for name, value in apart.items():
+        if name.startswith("grad_"):
+            assert np.array_equal(value, over[name], equal_nan=True), name
+    return found | over
+
+
+def gradients(kernel, given, batch, timesteps, dtype, in_place):
+    """What the programs of the gradient compute, over the tape or apart from it."""
+    given = {**given, "tape": given["tape"].copy()}
+    found = call(kernel.backward, given, batch, timesteps, dtype, in_place=in_place)
     given |= found
     return found | call(kernel.gathering, given, batch, timesteps, dtype)
 

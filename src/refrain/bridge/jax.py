@@ -136,8 +136,11 @@ def _caller(kernel: Kernel):
     def call(native: Native, given: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
         program = native.program
         name = f"{kernel.name}_{program.name}".replace(" ", "_")
-        found = _function(name, native)(*(given[b.name] for b in program.inputs))
-        return dict(zip((b.name for b in program.outputs), found, strict=True))
+        results = _function(name, native)(*(given[b.name] for b in program.inputs))
+        found = dict(zip((b.name for b in program.outputs), results, strict=True))
+        # Who reads the argument from now on reads what was written over it: were the
+        # argument itself read, XLA would copy it first.
+        return found | {b.over: found[b.name] for b in program.outputs if b.over}
 
     return call
 
@@ -169,7 +172,8 @@ def _partitioned(name: str, native: Native) -> Run:
             jax.ShapeDtypeStruct(native.shape(b, batch, timesteps), arrays[0].dtype)
             for b in native.program.outputs
         ]
-        return jax.ffi.ffi_call(name, shapes)(*arrays)
+        call = jax.ffi.ffi_call(name, shapes, input_output_aliases=native.over)
+        return call(*arrays)
 
     def partition(mesh, arguments, _results):
         devices = arguments[0].sharding.spec[0]

@@ -92,7 +92,7 @@ class _Recurrent(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, kernel: Kernel, *arguments: torch.Tensor):
         results, tape = run_forward(kernel, _call, arguments)
-        ctx.kernel = kernel
+        ctx.kernel, ctx.spent = kernel, False
         ctx.save_for_backward(*arguments, tape)
         return tuple(results)
 
@@ -100,7 +100,11 @@ class _Recurrent(torch.autograd.Function):
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *arriving: torch.Tensor
     ):
-        return None, *_Gradient.apply(ctx.kernel, *ctx.saved_tensors, *arriving)
+        *arguments, tape = ctx.saved_tensors
+        if ctx.spent:  # an earlier gradient has been written over the tape
+            _, tape = run_forward(ctx.kernel, _call, arguments)
+        ctx.spent = bool(ctx.kernel.backward.over)
+        return None, *_Gradient.apply(ctx.kernel, *arguments, tape, *arriving)
 
 
 class _Gradient(torch.autograd.Function):
@@ -142,6 +146,8 @@ def _call(native: Native, given: Mapping[str, torch.Tensor]) -> dict[str, torch.
     outputs = native.program.outputs
     shapes = [native.shape(buffer, batch, timesteps) for buffer in outputs]
     results = [_empty(shape, inputs[0].dtype) for shape in shapes]
+    for argument, result in native.over.items():
+        results[result] = inputs[argument]
     addresses = [tensor.data_ptr() for tensor in (*inputs, *results)]
     run_native(native, addresses, batch, timesteps, _team(openmp_of_torch()))
     return dict(zip((b.name for b in outputs), results, strict=True))

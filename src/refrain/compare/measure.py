@@ -101,7 +101,7 @@ def _buffers(request: Request, batch_size: int, timesteps: int) -> int:
         for buffer in native.program.buffers:
             shape = native.shape(buffer, batch_size, timesteps)
             if len(shape) > 1 and buffer.name != "x":
-                sizes[buffer.name] = int(np.prod(shape))
+                sizes[buffer.over or buffer.name] = int(np.prod(shape))
     return sum(sizes.values())
 
 

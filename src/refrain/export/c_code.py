@@ -16,7 +16,7 @@ from refrain.export.header import Interface, header
 from refrain.export.linker import check_kind, link
 from refrain.files import write_bytes
 from refrain.graph.evaluate import run
-from refrain.plan.passes import Task
+from refrain.plan.task import Task
 from refrain.runtime.standalone import Arrays, compile_step
 
 _TOLERANCE, _ROUNDING = 1e-5, 10  # relative; times what rounding alone may do

@@ -27,8 +27,8 @@ from refrain.network.records import (
     Network,
 )
 from refrain.plan.layout import Machine
-from refrain.plan.passes import Task
 from refrain.plan.program import Part
+from refrain.plan.task import Task
 
 
 def compose(network: Network) -> tuple[Task, dict[str, np.ndarray]]:

@@ -205,15 +205,20 @@ def _shared_loops(level: Level) -> list[SharedLoop]:
 
 
 def slots(
-    nodes: Sequence[Node], sizes: Mapping[str, int], machine: Machine, buffer: str
+    nodes: Sequence[Node],
+    sizes: Mapping[str, int],
+    machine: Machine,
+    buffer: str,
+    offset: int = 0,
 ) -> tuple[dict[Node, Place], int]:
     """Places for values side by side in one buffer, each padded to whole vectors.
+
+    The first lies at `offset`.
 
     Returns:
         The places, and the width of the buffer.
     """
     places: dict[Node, Place] = {}
-    offset = 0
     for node in nodes:
         width = sizes[node.shape[0]] if node.shape else 1
         places[node] = Place(buffer, offset, width)

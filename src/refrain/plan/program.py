@@ -8,7 +8,7 @@ tile of samples and units at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from refrain.graph.node import Node
 
@@ -32,12 +32,14 @@ class Buffer:
         kind: which axes it has beside its width; see above.
         width: numbers of one sample at one moment.
         against_time: step t of the loop is entry timesteps - 1 - t.
+        over: name of the buffer of the same shape that it may be written over.
     """
 
     name: str
     kind: str
     width: int
     against_time: bool = False
+    over: str | None = None
 
     def shape(self, batch: int, timesteps: int) -> tuple[int, ...]:
         """Its shape for a batch of sequences."""
@@ -138,14 +140,18 @@ class Stage:
     stores: tuple[tuple[Node, Place], ...]
     idle: Stage | None = None
 
-    def replaced(self, places: Mapping[Node, Place]) -> list[Node]:
-        """Values in memory that the stage reads and stores new ones in place of."""
-        return [
-            operand
-            for node, place in self.stores
-            for operand in node.inputs
-            if places.get(operand) == place
-        ]
+    def replaced(
+        self, places: Mapping[Node, Place], over: Mapping[str, str]
+    ) -> list[Node]:
+        """Values in memory that the stage reads and stores new ones in place of.
+
+        `over` gives the buffer that another may be written over.
+        """
+        stores = (place for _, place in self.stores)
+        taken = {replace(p, buffer=over.get(p.buffer, p.buffer)) for p in stores}
+        read = [operand for node in self.body for operand in node.inputs]
+        read += [other for found in self.sums for other in found.others]
+        return [n for n in dict.fromkeys(read) if places.get(n) in taken]
 
     def reads(self, places: Mapping[Node, Place]) -> Iterator[Place]:
         """Places that the stage reads, all moments taken as one."""
@@ -217,9 +223,14 @@ class Program:
         pointwise = sum(len(stage.body) * stage.width for stage in self.stages)
         return self.multiply_adds + _POINTWISE * pointwise
 
+    @property
+    def over(self) -> dict[str, str]:
+        """Results that may be written over an argument, and the name of it."""
+        return {b.name: b.over for b in self.outputs if b.over is not None}
+
     def for_later(self) -> frozenset[Place]:
         """Places of a history that the program writes and does not read itself."""
-        histories = {b.name for b in self.outputs if b.kind == HISTORY}
+        histories = {b.name for b in self.outputs if b.kind == HISTORY and not b.over}
         read = {
             (place.buffer, place.offset)
             for stage in self.stages

@@ -99,7 +99,8 @@ def _name(node: Node, names: dict[Node, str]) -> str:
 
 def _buffer(buffer: Buffer) -> str:
     order = ", against time" if buffer.against_time else ""
-    return f"{buffer.name}: {buffer.kind} {buffer.width}{order}"
+    over = f", over {buffer.over}" if buffer.over else ""
+    return f"{buffer.name}: {buffer.kind} {buffer.width}{order}{over}"
 
 
 def _place(place: Place) -> str:

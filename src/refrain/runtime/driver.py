@@ -31,11 +31,12 @@ from refrain.graph.graph import Graph
 from refrain.graph.linear import linear_levels
 from refrain.graph.node import Shape
 from refrain.plan.layout import Machine
-from refrain.plan.passes import Plan, Task, make_plan, without
+from refrain.plan.passes import Plan, make_plan, without
 from refrain.plan.program import SEQUENCE, Buffer, Gathering, Part, Program
 from refrain.plan.show import show
 from refrain.plan.sizes import fold_sizes
 from refrain.plan.tape import choose_saved
+from refrain.plan.task import Task
 from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
 from refrain.runtime.locks import Lock
@@ -98,6 +99,14 @@ class Native:
     def sequences(self) -> list[str]:
         """Names of the results that it has for each step."""
         return [b.name for b in self.program.outputs if b.kind == SEQUENCE]
+
+    @property
+    def over(self) -> dict[int, int]:
+        """Results that may be written over an argument: its index, and the result's."""
+        program = self.program
+        inputs = {b.name: k for k, b in enumerate(program.inputs)}
+        outputs = enumerate(program.outputs)
+        return {inputs[b.over]: k for k, b in outputs if b.over is not None}
 
     def check(self, arguments: Sequence[Any], batch: int, timesteps: int) -> None:
         """Refuse arrays that native code would read or write beyond their end.

@@ -68,7 +68,9 @@ def rehearsals(
     shared: dict[str, np.ndarray] = {}
 
     def array(name: str, native: Native, buffer: Buffer) -> np.ndarray:
-        key = buffer.name if buffer.name not in _OWN else f"{name} {buffer.name}"
+        key = buffer.over or buffer.name
+        if key in _OWN:
+            key = f"{name} {key}"
         if key not in shared:
             shape = native.shape(buffer, batch, timesteps)
             shared[key] = empty(shape, dtype)  # aligned, as bridges align arrays

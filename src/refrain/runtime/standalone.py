@@ -29,9 +29,10 @@ from refrain.emit.llvm.time_loop import emit_prepare
 from refrain.emit.llvm.vectors import Target
 from refrain.graph.node import Node
 from refrain.plan.layout import PACKED, Machine
-from refrain.plan.passes import Plan, Task, make_plan
+from refrain.plan.passes import Plan, make_plan
 from refrain.plan.program import SHARED, Part, Program
 from refrain.plan.show import show
+from refrain.plan.task import Task
 from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
 

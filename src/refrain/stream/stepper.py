@@ -26,7 +26,7 @@ from refrain.network.compose import compose, task_of
 from refrain.network.cut import without_embedding
 from refrain.network.live import network_of
 from refrain.network.records import Network
-from refrain.plan.passes import Task
+from refrain.plan.task import Task
 
 FORMAT = "refrain step 1"
 LARGEST = 1 << 31  # bytes of all arrays

@@ -127,7 +127,7 @@ class Sweep:
     def _store(self, stage: Stage, j, samples: Sequence[ir.Value], sums: Sums) -> None:
         first = self.code.mul(j, self.block)
         tile = Tile(self.time_loop, stage, first, list(samples), sums)
-        tile.read_totals()
+        tile.read_replaced()
         for r in range(len(samples)):
             for v in range(stage.vectors):
                 tile.store(r, v)

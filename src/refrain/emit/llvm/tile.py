@@ -46,10 +46,11 @@ class Tile:
         self.alike = self._alike()
         self.joined = self._joined()
 
-    def read_totals(self) -> None:
+    def read_replaced(self) -> None:
         """Read what the stage replaces; a sample may be in the tile twice."""
+        program = self.loop.program
         for row, vector in product(range(len(self.samples)), range(self.stage.vectors)):
-            for node in self.stage.replaced(self.loop.program.places):
+            for node in self.stage.replaced(program.places, program.over):
                 self.value(node, row, vector)
 
     def store(self, row: int, vector: int) -> None:

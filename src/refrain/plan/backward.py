@@ -1,0 +1,166 @@
+"""The gradient of a step over time, and how weight gradients are gathered from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from refrain.graph.graph import Graph
+from refrain.graph.masking import MASK
+from refrain.graph.node import Node
+from refrain.plan.gather import as_wide, weight_gradients
+from refrain.plan.idle import idle_values, is_zero
+from refrain.plan.layout import TAPE, slots
+from refrain.plan.program import (
+    CARRY,
+    SEQUENCE,
+    Buffer,
+    Copy,
+    Gathering,
+    Place,
+    Program,
+    WeightProduct,
+    WeightSum,
+)
+from refrain.plan.reuse import over_tape
+from refrain.plan.task import Task, in_levels, lay_out
+from refrain.plan.totals import Totals, running_totals
+
+STREAMS = "streams"
+
+
+def plan_backward(
+    task, inputs, shared, readable, history, saved
+) -> tuple[Program, Gathering]:
+    """The gradient's program, and what gathers weight gradients from its streams."""
+    products, sums = weight_gradients(task.gradient, task.parts)
+    rights = [outer.right for outer, _ in products]
+    # The left of a transposed matrix is a gradient, which no one has stored.
+    lefts = [outer.left for outer, _ in products if outer.left not in readable]
+    used = dict.fromkeys([*rights, *lefts])
+    summed = dict.fromkeys(node for node, _ in sums if node not in used)
+    totals = running_totals(task.gradient, summed, task.sizes, task.machine)
+    used |= dict.fromkeys(node for node in summed if node not in totals.places)
+    gathered = {part for outer, _ in products for part in (outer.left, outer.scale)}
+    free = {node: place for node, place in saved.items() if node not in gathered}
+    step = _GradientStep(task, task.gradient, readable, totals)
+    streams, stream, history = _streams(step, shared, list(used), free, history)
+    program = _gradient_program(step, inputs, shared, history, streams, stream)
+    left_of = {**streams, **readable}
+    work = tuple(
+        WeightProduct(
+            left_of[outer.left],
+            streams[outer.right],
+            part,
+            None if outer.scale is None else readable[outer.scale],
+        )
+        for outer, part in products
+    )
+    places = [place for w in work for place in (w.left, w.scale) if place]
+    named = {"x", *(place.buffer for place in places)}
+    if all(map(is_zero, idle_values(task.gradient, streams).values())):
+        named.add(MASK)  # what skipped steps bring is zero: they may be passed over
+    summands = {**streams, **totals.places}
+    needed = (b for b in inputs if b.name in named)
+    return program, Gathering(
+        f"{task.graph.name} weights",
+        # x comes first: it tells how many samples and steps there are.
+        inputs=(*needed, stream, history, *totals.buffers),
+        outputs=tuple(replace(b, name=f"grad_{b.name}") for b in task.weights()),
+        products=work,
+        sums=tuple(WeightSum(summands[node], part) for node, part in sums),
+    )
+
+
+class _GradientStep:
+    """What a step of the gradient reads and stores, its streams left aside.
+
+    Attributes:
+        task: what is planned.
+        gradient: its gradient.
+        totals: sums that it keeps.
+        carry, width: places of the gradients of states, and the width of their buffer.
+        available: places of all that it reads.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        gradient: Graph,
+        readable: Mapping[Node, Place],
+        totals: Totals,
+    ):
+        self.task, self.gradient, self.totals = task, gradient, totals
+        leaves = gradient.leaves
+        states = {s: leaves[f"grad_{s}"] for s in task.states}
+        places, self.width = slots([*states.values()], task.sizes, task.machine, CARRY)
+        self.carry = {state: places[node] for state, node in states.items()}
+        arrived = {node: replace(p, shift=1) for node, p in places.items()}
+        self.available = {**readable, **arrived, **totals.before}
+        for name, (_, place) in task.leaving().items():
+            arriving = replace(place, buffer=f"grad_{place.buffer}")
+            self.available[leaves[f"grad_{name}"]] = arriving
+
+    def targets(self, streams: Mapping[Node, Place]) -> dict[Node, list[Place]]:
+        """What it stores, and where."""
+        gradient, stores = self.gradient, {**streams, **self.totals.after}
+        found: dict[Node, list[Place]] = {node: [p] for node, p in stores.items()}
+        stored = {f"{state}_prev": place for state, place in self.carry.items()}
+        stored["x"] = Place("grad_x", 0, self.task.sizes["features"])
+        for name, place in stored.items():
+            node = as_wide(gradient.results[f"grad_{name}"], gradient.leaves[name])
+            found.setdefault(node, []).append(place)
+        return found
+
+
+def _streams(step, shared, nodes, free, history):
+    """Places of what is gathered after the loop, their buffer, and the tape.
+
+    They lie over the tape, which is wider by what finds no place there; where nothing
+    finds one they lie apart.
+    """
+    task = step.task
+    streams, width = slots(nodes, task.sizes, task.machine, STREAMS)
+    targets = step.targets(streams)
+    _, levels, idle = in_levels(step.gradient, targets, step.available, shared)
+    over = over_tape(levels, idle, streams, free)
+    if not over:
+        return streams, Buffer(STREAMS, SEQUENCE, width), history
+    rest = [node for node in nodes if node not in over]
+    if rest:
+        beside, width = slots(rest, task.sizes, task.machine, STREAMS, history.width)
+        over |= beside
+        history = replace(history, width=width)
+    return over, replace(history, name=STREAMS, over=TAPE), history
+
+
+def _gradient_program(step, inputs, shared, history, streams, stream) -> Program:
+    task, totals, carry = step.task, step.totals, step.carry
+    arriving = (*task.sequences("grad_"), *task.samples("grad_last_"))
+    # A stream may hold what is there already, and is read where it is there.
+    places = {**streams, **step.available}
+    layout = lay_out(
+        task, step.gradient, step.targets(streams), step.available, shared, places
+    )
+    return Program(
+        f"{task.graph.name} backward",
+        task.sizes,
+        backward=True,
+        inputs=(*inputs, *task.weights(), history, *arriving),
+        outputs=(
+            Buffer("grad_x", SEQUENCE, task.sizes["features"], task.against_time),
+            *task.samples("grad_first_"),
+            stream,
+            *totals.buffers,
+            Buffer(CARRY, CARRY, step.width),
+            *layout.buffers(),
+        ),
+        places=layout.places,
+        first=(
+            *(Copy(f"grad_last_{s}", replace(p, shift=1)) for s, p in carry.items()),
+            *(Copy(None, Place(b.name, 0, b.width)) for b in totals.buffers),
+        ),
+        last=tuple(Copy(f"grad_first_{s}", place) for s, place in carry.items()),
+        ahead=tuple(layout.ahead),
+        stages=tuple(layout.stages),
+    )

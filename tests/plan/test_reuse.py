@@ -1,0 +1,62 @@
+"""What takes a place on the tape takes one that no one reads any more."""
+
+import pytest
+
+from refrain import cells
+from refrain.plan.program import SEQUENCE, Stage
+from tests.plan.test_plan import AVX2, AVX512, plan_of
+from tests.randoms import sized_cell
+
+CHANGES = {
+    "plain": {},
+    "masked": {"mask": "hold"},
+    "zero": {"mask": "zero", "dropout": {"dropout"}},
+}
+
+
+def reads(program, stage: Stage) -> set[int]:
+    """Where the tape is read as the forward program left it, at this moment."""
+    found = stage.reads(program.places)
+    return {p.offset for p in found if p.buffer == "tape" and not p.shift}
+
+
+def stores(stage: Stage) -> set[int]:
+    parts = (stage, stage.idle) if stage.idle else (stage,)
+    places = (place for part in parts for _, place in part.stores)
+    return {place.offset for place in places if place.buffer == "streams"}
+
+
+@pytest.mark.parametrize("machine", [AVX512, AVX2], ids=["avx512", "avx2"])
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("make", cells.ALL, ids=repr)
+def test_no_one_reads_what_has_been_written_over(make, changes, machine):
+    plan = plan_of(sized_cell(make, 20), machine, **changes)
+    program, gathering = plan.backward, plan.gathering
+    if not program.over:
+        (streams,) = (b for b in program.outputs if b.name == "streams")
+        assert streams.kind == SEQUENCE  # apart from the tape
+        return
+    gone: set[int] = set()
+    for stage in program.stages:
+        assert not reads(program, stage) & gone
+        whole = [left for loop in stage.loops for left in loop.lefts]
+        whole += [reduction.operand for reduction in stage.reductions]
+        assert not {p.offset for p in whole if p.buffer == "tape"} & stores(stage)
+        if stage.rows > 1:  # some samples are computed twice
+            assert not reads(program, stage) & stores(stage)
+        gone |= stores(stage)
+    products = gathering.products
+    places = [place for p in products for place in (p.left, p.scale) if place]
+    left = {p.offset for p in places if p.buffer == "tape"}
+    assert not left & gone
+    states = {copy.place.offset for copy in plan.forward.first}
+    assert not states & gone
+
+
+def test_a_gradient_lies_over_what_it_is_computed_from():
+    plan = plan_of(cells.lstm(20))
+    tape = next(b for b in plan.forward.outputs if b.name == "tape")
+    streams = next(b for b in plan.backward.outputs if b.name == "streams")
+    assert streams.over == "tape"
+    # Two states and five saved values of 20 units in 32 numbers, and no gradient more.
+    assert streams.width == tape.width == 7 * 32 + 16
