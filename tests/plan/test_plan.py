@@ -3,10 +3,10 @@
 import pytest
 
 from refrain import cells
-from refrain.cells import cell
+from refrain.cells import cell, vector
 from refrain.derive.reverse import reverse
 from refrain.derive.simplify import simplify
-from refrain.functions import sigmoid, softmax, tanh
+from refrain.functions import layer_norm, sigmoid, softmax, tanh
 from refrain.graph.dropout import with_dropout
 from refrain.graph.graph import ordered
 from refrain.graph.masking import hold_output, with_mask
@@ -130,6 +130,12 @@ def deep(x, h_prev, W, U, b):
     return sigmoid((k * a) @ U.a + h_prev)
 
 
+@cell(state="h", s=vector(initializer="ones"))
+def normalised(x, h_prev, W, U, b, s):
+    """Layer normalisation of a product."""
+    return tanh(layer_norm(h_prev @ U, s) + x @ W + b)
+
+
 def test_every_value_is_there_before_it_is_read():
     plan = plan_of(deep(20))
     for program in (plan.forward, plan.backward):
@@ -142,13 +148,28 @@ def test_every_value_is_there_before_it_is_read():
                 for operand in node.inputs[:count]:
                     named = operand.op in (OPS["leaf"], OPS["constant"])
                     assert named or operand in inside or operand in stored
-            stored |= {node for node, _ in stage.stores}
+            stored |= {node for node, _ in (*stage.stores, *stage.summed)}
 
 
 def _made_by(program, node) -> bool:
-    made = [n for s in program.stages for n, _ in s.stores]
+    made = [n for s in program.stages for n, _ in (*s.stores, *s.summed)]
     made += [r.node for s in program.stages for r in s.reductions]
     return node in made and node.op is not OPS["leaf"]
+
+
+def test_what_a_stage_computes_it_sums_itself():
+    """The squares of layer normalisation are summed where they arise."""
+    stages = plan_of(normalised(20)).forward.stages
+    products, mean, squares, *_ = stages
+    assert products.loops
+    assert not products.summed
+    assert [r.node.op.name for r in mean.reductions] == ["mean"]  # after the product
+    ((node, place),) = squares.summed
+    assert node.op.name == "mean"
+    assert node.inputs[0].op.name == "multiply"
+    assert node.inputs[0] not in dict(squares.stores)
+    assert place.width == 1
+    assert not any(stage.reductions for stage in stages if stage is not mean)
 
 
 def test_nothing_is_stored_in_one_place_twice():

@@ -110,6 +110,7 @@ class Layout:
             tuple(found for _, found in level.sums.values()),
             tuple(level.body),
             (*stores, *((n, p) for n, p in spills if (n, p) not in stores)),
+            tuple((node, self._spill(node)) for node in level.summed),
         )
 
     def _idle(self, stage: Stage) -> Stage | None:
@@ -121,7 +122,7 @@ class Layout:
         known = self.places.keys() - {n for n, _ in stage.stores if n.inputs}
         nodes = ordered([node for node, _ in stores], stop=known)
         body = tuple(n for n in nodes if n.inputs and n not in known)
-        return replace(stage, loops=(), sums=(), body=body, stores=stores)
+        return replace(stage, loops=(), sums=(), body=body, stores=stores, summed=())
 
     def _spill(self, node: Node) -> Place:
         """Where a value waits for later stages: its own place, or scratch."""

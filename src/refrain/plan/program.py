@@ -127,6 +127,7 @@ class Stage:
         loops, sums: products, gathered in accumulators.
         body: pointwise nodes in order.
         stores: which values leave the registers, and where to.
+        summed: sums and means over units of values of the body, and where to.
         idle: instead of all this, for a tile without a sample whose mask counts.
     """
 
@@ -138,6 +139,7 @@ class Stage:
     sums: tuple[Sum, ...]
     body: tuple[Node, ...]
     stores: tuple[tuple[Node, Place], ...]
+    summed: tuple[tuple[Node, Place], ...] = ()
     idle: Stage | None = None
 
     def replaced(

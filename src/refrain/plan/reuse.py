@@ -69,4 +69,5 @@ def _units(level: Level, idle: Mapping[Node, Node]) -> Iterator[Node]:
     yield from leaving
     yield from (operand for node in level.body for operand in node.inputs)
     yield from (other for _, found in level.sums.values() for other in found.others)
+    yield from (node.inputs[0] for node in level.summed)
     yield from ordered([idle[node] for node in leaving if node in idle])

@@ -72,6 +72,10 @@ def _work(stage: Stage, places: dict[Node, str]) -> list[str]:
         names[node] = f"%{sum(n.startswith('%') for n in names.values())}"
         lines.append(f"      {names[node]} = {node.op.name}({operands})")
     stores = [f"      {_place(p)} = {_name(n, names)}" for n, p in stage.stores]
+    stores += [
+        f"      {_place(p)} = {n.op.name}({_name(n.inputs[0], names)})"
+        for n, p in stage.summed
+    ]
     return lines + stores
 
 

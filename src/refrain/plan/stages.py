@@ -9,7 +9,7 @@ again: truth values, constants, and what takes a few operations on numbers in me
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from refrain.graph.graph import ordered
@@ -19,7 +19,8 @@ from refrain.plan.fuse import find_sums
 from refrain.plan.program import Place, Sum
 from refrain.plan.tape import CHEAP
 
-REDUCTIONS = (OPS["sum"], OPS["mean"], OPS["max"])
+ADDING = (OPS["sum"], OPS["mean"])
+REDUCTIONS = (*ADDING, OPS["max"])
 # Kinds of levels, in the order in which those of one depth run.
 REDUCE, NUMBERS, SWEEP = range(3)
 ONE = "one"  # the size of a sample's single number
@@ -39,6 +40,7 @@ class Level:
         reductions: reductions of what earlier levels stored.
         sums: sums of products by root, each with its products.
         body: pointwise nodes in order.
+        summed: sums and means over units of what the level computes itself.
     """
 
     depth: int
@@ -49,6 +51,14 @@ class Level:
     reductions: dict[Node, None] = field(default_factory=dict)
     sums: dict[Node, tuple[list[Node], Sum]] = field(default_factory=dict)
     body: list[Node] = field(default_factory=list)
+    summed: dict[Node, None] = field(default_factory=dict)
+
+    def reads(self) -> Iterator[Node]:
+        """What it finds computed, or computes from that."""
+        yield from (operand for node in self.body for operand in node.inputs)
+        yield from (other for _, found in self.sums.values() for other in found.others)
+        yield from (p.inputs[0] for found, _ in self.sums.values() for p in found)
+        yield from (node.inputs[0] for node in self.reductions)
 
 
 def order_levels(
@@ -63,7 +73,28 @@ def order_levels(
         available: values of a sample that lie in memory before the step.
         shared: leaves that are weights.
     """
-    return _Ordering(targets, set(available), set(shared)).levels()
+    levels = _Ordering(targets, set(available), set(shared)).levels()
+    for level in levels:
+        if not level.sums:
+            _sum_on_the_way(level, levels)
+    return [level for level in levels if level.kind != REDUCE or level.reductions]
+
+
+def _sum_on_the_way(level: Level, levels: Sequence[Level]) -> None:
+    """Let a level without products sum what it computes, instead of a later one.
+
+    It goes sample by sample. What no other level reads need not be stored then.
+    """
+    for later in levels:
+        for node in list(later.reductions):
+            computed = node.inputs[0] in level.spills or node.inputs[0] in level.stores
+            if computed and node.op in ADDING:
+                del later.reductions[node]
+                level.summed[node] = None
+    read = {node for other in levels if other is not level for node in other.reads()}
+    for node in level.summed:
+        if node.inputs[0] not in read:
+            level.spills.pop(node.inputs[0], None)
 
 
 class _Ordering:

@@ -44,13 +44,14 @@ class Sweep:
             with code.loop(self.first, self.end) as sample:
                 for k in range(0, len(stage.reductions), TOGETHER):
                     self._reduce(stage.reductions[k : k + TOGETHER], sample)
-        if not stage.stores:
+        if not stage.stores and not stage.summed:
             return
         weights = sum(loop.length * len(loop.terms) for loop in stage.loops)
         sliced = weights * self.block * code.bytes > SLICE
         if not stage.loops:  # where a sample lies is found once for all its units
             with (
                 self._samples(self.first, self.end) as (_, samples),
+                self._summing(samples[0]),
                 code.loop(0, self.blocks) as j,
             ):
                 self._run(j, samples, self.zeros(), whole=True)
@@ -131,6 +132,8 @@ class Sweep:
         for r in range(len(samples)):
             for v in range(stage.vectors):
                 tile.store(r, v)
+        if stage.summed:
+            tile.sum_up(self.totals)
 
     def operands(self, loop: Loop, j, samples: Sequence[ir.Value]):
         """Where a loop reads: its left operands for each sample, and its weights."""
@@ -189,6 +192,22 @@ class Sweep:
         ]
 
     # -- reductions ------------------------------------------------------------------
+
+    @contextmanager
+    def _summing(self, sample: ir.Value) -> Iterator[None]:
+        """Sum over the units of one sample what its tiles compute."""
+        code, summed = self.code, self.stage.summed
+        with code.b.goto_entry_block():
+            self.totals = [code.b.alloca(code.vector) for _ in summed]
+        for total in self.totals:
+            code.b.store(code.constant(0.0), total)
+        yield
+        for (node, place), total in zip(summed, self.totals, strict=True):
+            value = code.across(code.b.load(total, typ=code.vector), code.b.fadd)
+            if node.op.name == "mean":
+                share = ir.Constant(code.number, 1.0 / self.stage.width)
+                value = code.b.fmul(value, share)
+            code.store(value, self.time_loop.row(place, sample))
 
     def _reduce(self, reductions: Sequence[Reduction], sample: ir.Value) -> None:
         """Reduce values of one width side by side; alone, each waits for its sums."""

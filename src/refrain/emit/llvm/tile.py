@@ -70,6 +70,17 @@ class Tile:
             else:
                 code.store_vector(value, address, mask)
 
+    def sum_up(self, totals: list[ir.Value]) -> None:
+        """Add what the stage sums over units to totals; for a tile of one vector."""
+        code = self.code
+        mask = code.tail_mask(self.first, self.stage.width)
+        for (node, _), total in zip(self.stage.summed, totals, strict=True):
+            value = self.value(node.inputs[0], 0, 0)
+            if mask is not None:
+                value = code.b.select(mask, value, code.constant(0.0))
+            so_far = code.b.load(total, typ=code.vector)
+            code.b.store(code.b.fadd(so_far, value), total)
+
     def value(self, node: Node, row: int, vector: int) -> ir.Value:
         """A node's vector for one sample of the tile."""
         key = (node, None if node in self.alike else row, vector)
@@ -162,6 +173,7 @@ class Tile:
         """
         read = [i for node in self.stage.body for i in node.inputs]
         read += [other for found in self.stage.sums for other in found.others]
+        read += [node.inputs[0] for node, _ in self.stage.summed]
         uses = Counter([*read, *(node for node, _ in self.stage.stores)])
         joined = {}
         for node in self.stage.body:
