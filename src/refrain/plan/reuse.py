@@ -51,23 +51,18 @@ def _is_free(
     products computes some samples twice, and would find it gone.
     """
     level = levels[number]
-    later = (r for lv in levels[number + 1 :] for r in (*_whole(lv), *_units(lv, idle)))
-    if node in later or node in _whole(level):
+    later = levels[number + 1 :]
+    if any(node in (*lv.read_whole(), *_by_unit(lv, idle)) for lv in later):
         return False
-    return not (level.sums and node in _units(level, idle))
+    if node in level.read_whole():
+        return False
+    return not (level.sums and node in _by_unit(level, idle))
 
 
-def _whole(level: Level) -> Iterator[Node]:
-    """Values of which a level reads all units at once."""
-    yield from (node.inputs[0] for node in level.reductions)
-    yield from (p.inputs[0] for products, _ in level.sums.values() for p in products)
-
-
-def _units(level: Level, idle: Mapping[Node, Node]) -> Iterator[Node]:
-    """Values that a level reads unit by unit."""
+def _by_unit(level: Level, idle: Mapping[Node, Node]) -> Iterator[Node]:
+    """Values that a level reads unit by unit, where a mask leaves out the step, too."""
     leaving = [*level.stores, *level.spills]
     yield from leaving
-    yield from (operand for node in level.body for operand in node.inputs)
-    yield from (other for _, found in level.sums.values() for other in found.others)
+    yield from level.read_by_unit()
     yield from (node.inputs[0] for node in level.summed)
     yield from ordered([idle[node] for node in leaving if node in idle])

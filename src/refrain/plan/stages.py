@@ -53,10 +53,13 @@ class Level:
     body: list[Node] = field(default_factory=list)
     summed: dict[Node, None] = field(default_factory=dict)
 
-    def reads(self) -> Iterator[Node]:
-        """What it finds computed, or computes from that."""
+    def read_by_unit(self) -> Iterator[Node]:
+        """Operands of what is pointwise, those that it computes itself among them."""
         yield from (operand for node in self.body for operand in node.inputs)
         yield from (other for _, found in self.sums.values() for other in found.others)
+
+    def read_whole(self) -> Iterator[Node]:
+        """Values of which it reads all units at once."""
         yield from (p.inputs[0] for found, _ in self.sums.values() for p in found)
         yield from (node.inputs[0] for node in self.reductions)
 
@@ -91,7 +94,8 @@ def _sum_on_the_way(level: Level, levels: Sequence[Level]) -> None:
             if computed and node.op in ADDING:
                 del later.reductions[node]
                 level.summed[node] = None
-    read = {node for other in levels if other is not level for node in other.reads()}
+    others = [other for other in levels if other is not level]
+    read = {n for o in others for n in (*o.read_by_unit(), *o.read_whole())}
     for node in level.summed:
         if node.inputs[0] not in read:
             level.spills.pop(node.inputs[0], None)
