@@ -3,14 +3,17 @@
 import pytest
 
 from refrain import cells
+from refrain.emit.llvm.vectors import Target
 from refrain.plan.program import SEQUENCE, Stage
-from tests.plan.test_plan import AVX2, AVX512, plan_of
+from refrain.runtime.driver import Request, _plan
+from tests.plan.test_plan import plan_of
 from tests.randoms import sized_cell
 
 CHANGES = {
     "plain": {},
+    "last": {"sequence": False},
     "masked": {"mask": "hold"},
-    "zero": {"mask": "zero", "dropout": {"dropout"}},
+    "zero": {"mask": "zero", "dropout": ("dropout",)},
 }
 
 
@@ -26,11 +29,15 @@ def stores(stage: Stage) -> set[int]:
     return {place.offset for place in places if place.buffer == "streams"}
 
 
-@pytest.mark.parametrize("machine", [AVX512, AVX2], ids=["avx512", "avx2"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+@pytest.mark.parametrize("alike", [True, False], ids=["alike", "other-sizes"])
 @pytest.mark.parametrize("make", cells.ALL, ids=repr)
-def test_no_one_reads_what_has_been_written_over(make, changes, machine):
-    plan = plan_of(sized_cell(make, 20), machine, **changes)
+def test_no_one_reads_what_has_been_written_over(make, alike, changes, dtype):
+    """With all sizes alike a value of one kind may lie where another kind lay."""
+    sized = make(**dict.fromkeys(make.sizes, 20)) if alike else sized_cell(make, 20)
+    request = Request(sized, 3, dtype, training=True, **changes)
+    _, plan = _plan(request, Target.host(dtype))
     program, gathering = plan.backward, plan.gathering
     if not program.over:
         (streams,) = (b for b in program.outputs if b.name == "streams")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from refrain.graph.graph import Graph
@@ -23,7 +23,8 @@ from refrain.plan.program import (
     WeightSum,
 )
 from refrain.plan.reuse import over_tape
-from refrain.plan.task import Task, in_levels, lay_out
+from refrain.plan.stages import Level
+from refrain.plan.task import Task, in_order, lay_out
 from refrain.plan.totals import Totals, running_totals
 
 STREAMS = "streams"
@@ -44,13 +45,28 @@ def plan_backward(
     gathered = {part for outer, _ in products for part in (outer.left, outer.scale)}
     free = {node: place for node, place in saved.items() if node not in gathered}
     step = _GradientStep(task, task.gradient, readable, totals)
-    streams, stream, history = _streams(step, shared, list(used), free, history)
-    program = _gradient_program(step, inputs, shared, history, streams, stream)
-    left_of = {**streams, **readable}
+    streams, width = slots(list(used), task.sizes, task.machine, STREAMS)
+    stream = Buffer(STREAMS, SEQUENCE, width)
+    ordered = in_order(step.gradient, step.targets(streams), step.available, shared)
+    if over := over_tape(ordered.levels, ordered.idle, streams, free):
+        over, history = _beside(task, streams, over, history)
+        _move(ordered.levels, {streams[node]: place for node, place in over.items()})
+        streams, stream = over, replace(history, name=STREAMS, over=TAPE)
+    # A stream may hold what is there already, and is read where it is there.
+    layout = lay_out(task, ordered, shared, {**streams, **step.available})
+    program = _gradient_program(step, inputs, history, stream, layout)
+    found = {**totals.places, **streams}
+    buffers = (stream, history, *totals.buffers)
+    return program, _gathering(task, products, sums, inputs, readable, found, buffers)
+
+
+def _gathering(task, products, sums, inputs, readable, found, buffers) -> Gathering:
+    """What is done after the loop with values that lie in the places found."""
+    left_of = {**found, **readable}
     work = tuple(
         WeightProduct(
             left_of[outer.left],
-            streams[outer.right],
+            found[outer.right],
             part,
             None if outer.scale is None else readable[outer.scale],
         )
@@ -58,17 +74,16 @@ def plan_backward(
     )
     places = [place for w in work for place in (w.left, w.scale) if place]
     named = {"x", *(place.buffer for place in places)}
-    if all(map(is_zero, idle_values(task.gradient, streams).values())):
+    if all(map(is_zero, idle_values(task.gradient, found).values())):
         named.add(MASK)  # what skipped steps bring is zero: they may be passed over
-    summands = {**streams, **totals.places}
     needed = (b for b in inputs if b.name in named)
-    return program, Gathering(
+    return Gathering(
         f"{task.graph.name} weights",
         # x comes first: it tells how many samples and steps there are.
-        inputs=(*needed, stream, history, *totals.buffers),
+        inputs=(*needed, *buffers),
         outputs=tuple(replace(b, name=f"grad_{b.name}") for b in task.weights()),
         products=work,
-        sums=tuple(WeightSum(summands[node], part) for node, part in sums),
+        sums=tuple(WeightSum(found[node], part) for node, part in sums),
     )
 
 
@@ -113,35 +128,27 @@ class _GradientStep:
         return found
 
 
-def _streams(step, shared, nodes, free, history):
-    """Places of what is gathered after the loop, their buffer, and the tape.
-
-    They lie over the tape, which is wider by what finds no place there; where nothing
-    finds one they lie apart.
-    """
-    task = step.task
-    streams, width = slots(nodes, task.sizes, task.machine, STREAMS)
-    targets = step.targets(streams)
-    _, levels, idle = in_levels(step.gradient, targets, step.available, shared)
-    over = over_tape(levels, idle, streams, free)
-    if not over:
-        return streams, Buffer(STREAMS, SEQUENCE, width), history
-    rest = [node for node in nodes if node not in over]
-    if rest:
-        beside, width = slots(rest, task.sizes, task.machine, STREAMS, history.width)
-        over |= beside
-        history = replace(history, width=width)
-    return over, replace(history, name=STREAMS, over=TAPE), history
+def _beside(
+    task: Task, streams: Mapping[Node, Place], over: Mapping[Node, Place], tape: Buffer
+) -> tuple[dict[Node, Place], Buffer]:
+    """Places of all streams, and a tape with room for those that lie over nothing."""
+    rest = [node for node in streams if node not in over]
+    if not rest:
+        return dict(over), tape
+    beside, width = slots(rest, task.sizes, task.machine, STREAMS, tape.width)
+    return {**over, **beside}, replace(tape, width=width)
 
 
-def _gradient_program(step, inputs, shared, history, streams, stream) -> Program:
+def _move(levels: Sequence[Level], moved: Mapping[Place, Place]) -> None:
+    """Let levels store in other places."""
+    for level in levels:
+        for node, places in level.stores.items():
+            level.stores[node] = [moved.get(place, place) for place in places]
+
+
+def _gradient_program(step, inputs, history, stream, layout) -> Program:
     task, totals, carry = step.task, step.totals, step.carry
     arriving = (*task.sequences("grad_"), *task.samples("grad_last_"))
-    # A stream may hold what is there already, and is read where it is there.
-    places = {**streams, **step.available}
-    layout = lay_out(
-        task, step.gradient, step.targets(streams), step.available, shared, places
-    )
     return Program(
         f"{task.graph.name} backward",
         task.sizes,

@@ -31,7 +31,7 @@ from refrain.plan.program import (
     Program,
 )
 from refrain.plan.tape import choose_saved
-from refrain.plan.task import Task, lay_out
+from refrain.plan.task import Task, in_order, lay_out
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,8 @@ def _forward(task, entering, inputs, shared, tape, after, saved, history) -> Pro
     available = entering | {n: tape[n] for n in old.values()}
     spilled = {n: tape[n] for n in saved}
     places = available | spilled
-    layout = lay_out(task, task.graph, targets, available, shared, places)
+    ordered = in_order(task.graph, targets, available, shared)
+    layout = lay_out(task, ordered, shared, places)
     return Program(
         f"{task.graph.name} forward",
         task.sizes,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from refrain.graph.changes import EVERY
 from refrain.graph.graph import Graph
@@ -20,7 +21,7 @@ from refrain.plan.program import (
     Part,
     Place,
 )
-from refrain.plan.stages import order_levels
+from refrain.plan.stages import Level, order_levels
 
 
 @dataclass(frozen=True)
@@ -104,19 +105,42 @@ class Task:
         )
 
 
-def lay_out(task, graph, targets, available, shared, places) -> Layout:
-    """A step as stages, with all that they need in memory."""
-    fixed, levels, idle = in_levels(graph, targets, available, shared)
-    layout = Layout(task.sizes, task.parts, task.machine, dict(places), idle)
-    layout.fix(fixed, shared)
-    for level in levels:
+class Ordered(NamedTuple):
+    """A step in the order in which it runs.
+
+    Attributes:
+        ahead: what is computed of weights alone, before the step.
+        levels: the step.
+        idle: what it stores where a mask leaves it out.
+    """
+
+    ahead: list[Node]
+    levels: list[Level]
+    idle: Mapping[Node, Node]
+
+
+def in_order(
+    graph: Graph,
+    targets: Mapping[Node, Sequence[Place]],
+    available: Collection[Node],
+    shared: Collection[Node],
+) -> Ordered:
+    """Order a step; see `refrain.plan.stages.order_levels`."""
+    ahead = read_from_weights(targets, {*available, *shared}, shared)
+    levels = order_levels(targets, {*available, *ahead}, shared)
+    stored = {node for level in levels for node in (*level.stores, *level.spills)}
+    return Ordered(ahead, levels, idle_values(graph, stored))
+
+
+def lay_out(
+    task: Task,
+    ordered: Ordered,
+    shared: Collection[Node],
+    places: Mapping[Node, Place],
+) -> Layout:
+    """A step as stages, with all that they need in memory besides known places."""
+    layout = Layout(task.sizes, task.parts, task.machine, dict(places), ordered.idle)
+    layout.fix(ordered.ahead, shared)
+    for level in ordered.levels:
         layout.add(level)
     return layout
-
-
-def in_levels(graph, targets, available, shared):
-    """What is computed ahead, the levels of a step, and their values if left out."""
-    fixed = read_from_weights(targets, {*available, *shared}, shared)
-    levels = order_levels(targets, {*available, *fixed}, shared)
-    stored = {node for level in levels for node in (*level.stores, *level.spills)}
-    return fixed, levels, idle_values(graph, stored)
