@@ -4,7 +4,10 @@ import pytest
 
 from refrain import cells
 from refrain.emit.llvm.vectors import Target
-from refrain.plan.program import SEQUENCE, Stage
+from refrain.graph.graph import leaf
+from refrain.graph.node import building
+from refrain.graph.ops import op
+from refrain.plan.program import SEQUENCE, Place, Stage
 from refrain.runtime.driver import Request, _plan
 from tests.plan.test_plan import plan_of
 from tests.randoms import sized_cell
@@ -67,3 +70,20 @@ def test_a_gradient_lies_over_what_it_is_computed_from():
     assert streams.over == "tape"
     # Two states and five saved values of 20 units in 32 numbers, and no gradient more.
     assert streams.width == tape.width == 7 * 32 + 16
+
+
+def test_what_is_stored_as_it_was_read_is_read_before_its_place_is_taken():
+    """And what is summed: neither is an operand of anything."""
+    with building(()):
+        stored, summed, new = (leaf(name, ("units",)) for name in ("a", "b", "c"))
+        total = op("sum", summed)
+    places = {n: Place("tape", k * 32, 20) for k, n in enumerate((stored, summed))}
+    stores = (
+        (new, Place("streams", 0, 20)),
+        (new, Place("streams", 32, 20)),
+        (stored, Place("streams", 64, 20)),
+    )
+    number = (total, Place("scratch", 0, 1))
+    stage = Stage(20, 1, 1, (), (), (), (), stores, summed=(number,))
+    assert stage.replaced(places, {"streams": "tape"}) == [stored, summed]
+    assert stage.replaced(places, {}) == []

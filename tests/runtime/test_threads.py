@@ -78,7 +78,6 @@ import hashlib
 import numpy as np
 from refrain import cells
 from refrain.bridge.jax import recurrent
-from refrain.runtime import driver
 from refrain.runtime.driver import Request
 
 rng = np.random.default_rng(0)

@@ -77,12 +77,8 @@ def call(
     timesteps: int,
     dtype: np.dtype[Any],
     team: Team | None = None,
-    in_place: bool = False,
 ) -> dict[str, np.ndarray]:
-    """Run one program on arrays by buffer name; what is not given starts at zero.
-
-    `in_place` writes over arguments what may be written over them.
-    """
+    """Run one program on arrays by buffer name; what is not given starts at zero."""
     program = native.program
     arrays = [
         np.ascontiguousarray(given[b.name], dtype)
@@ -92,9 +88,6 @@ def call(
     ]
     native.check(arrays, batch, timesteps)
     results = [empty(native.shape(b, batch, timesteps), dtype) for b in program.outputs]
-    if in_place:
-        for argument, result in native.over.items():
-            results[result] = arrays[argument]
     addresses = [a.ctypes.data for a in (*arrays, *results)]
     run_native(native, addresses, batch, timesteps, team)
     return dict(zip((b.name for b in program.outputs), results, strict=True))

@@ -7,10 +7,10 @@
 5. `order_levels`: products start a level, what is pointwise joins one.
 6. `find_sums`: one accumulator for each sum of products.
 7. `idle_values`: what is left of a step that a mask leaves out.
-8. `over_tape`: what is gathered later takes the place of what has been read.
-9. `Layout`: tiles, packed weights, memory for spilled values.
-10. `running_totals`: gradients of vectors are summed in the loop; those of matrices are
+8. `running_totals`: gradients of vectors are summed in the loop; those of matrices are
    gathered into large products after it.
+9. `over_tape`: what is gathered later takes the place of what has been read.
+10. `Layout`: tiles, packed weights, memory for spilled values.
 """
 
 from __future__ import annotations
@@ -57,15 +57,17 @@ def make_plan(task: Task) -> Plan:
     kind = CARRY if task.gradient is None else HISTORY
     history = Buffer(TAPE, kind, width)
     after = {new[s]: replace(tape[old[s]], shift=1) for s in task.states}
-    forward = task, entering, inputs, shared, tape, after, saved
-    if task.gradient is None:
-        return Plan(_forward(*forward, history))
-    # A new state may also be the old one of another; what is read first counts.
-    readable = {**after, **entering, **tape}
-    kept = {node: tape[node] for node in saved}
-    backward, gathering = plan_backward(task, inputs, shared, readable, history, kept)
-    (history,) = (b for b in backward.inputs if b.name == TAPE)  # may be wider now
-    return Plan(_forward(*forward, history), backward, gathering)
+    backward = gathering = None
+    if task.gradient is not None:
+        # A new state may also be the old one of another; what is read first counts.
+        readable = {**after, **entering, **tape}
+        free = {node: tape[node] for node in saved}
+        backward, gathering = plan_backward(
+            task, inputs, shared, readable, history, free
+        )
+        (history,) = (b for b in backward.inputs if b.name == TAPE)  # may be wider now
+    forward = _forward(task, entering, inputs, shared, tape, after, saved, history)
+    return Plan(forward, backward, gathering)
 
 
 def _forward(task, entering, inputs, shared, tape, after, saved, history) -> Program:
@@ -76,10 +78,8 @@ def _forward(task, entering, inputs, shared, tape, after, saved, history) -> Pro
         targets.setdefault(node, []).append(replace(old_place, shift=1))
     for node in saved:
         targets.setdefault(node, []).append(tape[node])
-    leaving = task.leaving()
-    for node, place in leaving.values():
+    for node, place in task.leaving().values():
         targets.setdefault(node, []).append(place)
-    sequences = task.sequences()
     old = {s: task.graph.leaves[f"{s}_prev"] for s in task.states}
     available = entering | {n: tape[n] for n in old.values()}
     spilled = {n: tape[n] for n in saved}
@@ -92,7 +92,7 @@ def _forward(task, entering, inputs, shared, tape, after, saved, history) -> Pro
         backward=False,
         inputs=(*inputs, *task.weights(), *task.samples("first_")),
         outputs=(
-            *sequences,
+            *task.sequences(),
             *task.samples("last_"),
             history,
             *layout.buffers(),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from refrain.graph.node import Node
 
@@ -151,21 +152,24 @@ class Stage:
         """
         stores = (place for _, place in self.stores)
         taken = {replace(p, buffer=over.get(p.buffer, p.buffer)) for p in stores}
-        read = [operand for node in self.body for operand in node.inputs]
-        read += [other for found in self.sums for other in found.others]
-        return [n for n in dict.fromkeys(read) if places.get(n) in taken]
+        return [node for node in self._read_by_unit(places) if places[node] in taken]
 
     def reads(self, places: Mapping[Node, Place]) -> Iterator[Place]:
         """Places that the stage reads, all moments taken as one."""
-        inside = {*self.body, *(found.root for found in self.sums)}
-        nodes = [i for node in self.body for i in node.inputs]
-        nodes += [other for found in self.sums for other in found.others]
-        nodes += [node for node, _ in self.stores]
-        yield from (places[n] for n in nodes if n not in inside and n in places)
+        yield from (places[node] for node in self._read_by_unit(places))
         yield from (left for loop in self.loops for left in loop.lefts)
         yield from (reduction.operand for reduction in self.reductions)
         if self.idle is not None:
             yield from self.idle.reads(places)
+
+    def _read_by_unit(self, places: Mapping[Node, Place]) -> list[Node]:
+        """Values in memory that its pointwise part reads, stores or sums."""
+        inside = {*self.body, *(found.root for found in self.sums)}
+        nodes = [i for node in self.body for i in node.inputs]
+        nodes += [other for found in self.sums for other in found.others]
+        nodes += [node for node, _ in self.stores]
+        nodes += [node.inputs[0] for node, _ in self.summed]
+        return [n for n in dict.fromkeys(nodes) if n not in inside and n in places]
 
 
 @dataclass(frozen=True)
@@ -219,7 +223,7 @@ class Program:
             for loop in stage.loops
         )
 
-    @property
+    @cached_property
     def work(self) -> int:
         """What one step of one sample costs, in multiply-adds, pointwise parts too."""
         pointwise = sum(len(stage.body) * stage.width for stage in self.stages)
@@ -287,7 +291,7 @@ class Gathering:
         """Multiply-adds of all products, for one step of one sample."""
         return sum(p.left.width * p.right.width for p in self.products)
 
-    @property
+    @cached_property
     def work(self) -> int:
         """What one step of one sample costs, in multiply-adds, sums too."""
         return self.multiply_adds + sum(s.right.width for s in self.sums)

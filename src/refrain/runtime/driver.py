@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from llvmlite import ir
@@ -100,7 +100,7 @@ class Native:
         """Names of the results that it has for each step."""
         return [b.name for b in self.program.outputs if b.kind == SEQUENCE]
 
-    @property
+    @cached_property
     def over(self) -> dict[int, int]:
         """Results that may be written over an argument: its index, and the result's."""
         program = self.program

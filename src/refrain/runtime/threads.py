@@ -53,7 +53,7 @@ def run_native(
 def threads_for(native: Native, batch: int, timesteps: int) -> int:
     """How many threads a program's work is worth, unless the user has said how many."""
     grains = batch * timesteps * native.program.work // GRAIN
-    return max(1, min(chosen_threads() or grains, threads()))
+    return chosen_threads() or max(1, min(grains, threads()))
 
 
 @cache

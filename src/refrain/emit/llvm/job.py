@@ -73,15 +73,16 @@ def _step_aside(w: Words, job: ir.Value) -> None:
     here, taken = w.take_processor(job)
     size, mask = w.int(8 * _MASK_WORDS), w.room(_MASK_WORDS)
     with w.b.if_then(taken):
-        mine = ir.Constant(I32, 0)
-        w.call("sched_getaffinity", I32, [mine, size, mask])
-        place = w.b.lshr(here, w.int(6))
-        allowed = w.word(mask, place)
-        w.put(mask, place, w.b.and_(allowed, w.b.not_(w.bit(here))))
-        w.call("sched_setaffinity", I32, [mine, size, mask])
-        w.put(mask, place, allowed)
-        w.call("sched_setaffinity", I32, [mine, size, mask])
-        w.take_processor(job)
+        mine = ir.Constant(I32, 0)  # this thread; as an answer: done
+        refused = w.call("sched_getaffinity", I32, [mine, size, mask])
+        with w.b.if_then(w.b.icmp_signed("==", refused, mine)):
+            place = w.b.lshr(here, w.int(6))
+            allowed = w.word(mask, place)
+            w.put(mask, place, w.b.and_(allowed, w.b.not_(w.bit(here))))
+            w.call("sched_setaffinity", I32, [mine, size, mask])
+            w.put(mask, place, allowed)
+            w.call("sched_setaffinity", I32, [mine, size, mask])
+            w.take_processor(job)
     w.call("sched_yield", I32, [])
 
 

@@ -19,6 +19,7 @@ from refrain.emit.llvm.gemm import UNROLL, Sums, multiply_rest, multiply_rows
 from refrain.emit.llvm.storage import scale_sums, weights_at
 from refrain.emit.llvm.tile import Tile
 from refrain.graph.masking import MASK
+from refrain.graph.node import Node
 from refrain.plan.layout import PACKED
 from refrain.plan.program import Loop, Place, Reduction, Stage
 
@@ -203,11 +204,8 @@ class Sweep:
             code.b.store(code.constant(0.0), total)
         yield
         for (node, place), total in zip(summed, self.totals, strict=True):
-            value = code.across(code.b.load(total, typ=code.vector), code.b.fadd)
-            if node.op.name == "mean":
-                share = ir.Constant(code.number, 1.0 / self.stage.width)
-                value = code.b.fmul(value, share)
-            code.store(value, self.time_loop.row(place, sample))
+            vector = code.b.load(total, typ=code.vector)
+            self._put_number(node, vector, self.stage.width, place, sample)
 
     def _reduce(self, reductions: Sequence[Reduction], sample: ir.Value) -> None:
         """Reduce values of one width side by side; alone, each waits for its sums."""
@@ -227,11 +225,16 @@ class Sweep:
                 if mask is not None:
                     vector = code.b.select(mask, vector, start)
                 ends.append(combine(total, vector))
-        for reduction, combine, end in zip(reductions, combines, ends, strict=True):
-            value = code.across(end, combine)
-            if reduction.node.op.name == "mean":
-                value = code.b.fmul(value, ir.Constant(code.number, 1.0 / width))
-            code.store(value, self.time_loop.row(reduction.result, sample))
+        for reduction, end in zip(reductions, ends, strict=True):
+            self._put_number(reduction.node, end, width, reduction.result, sample)
+
+    def _put_number(self, node: Node, vector, width: int, place: Place, sample) -> None:
+        """Store what a reduction of `width` units comes to, from a vector of parts."""
+        code = self.code
+        value = code.across(vector, self._combine(node.op.name))
+        if node.op.name == "mean":
+            value = code.b.fmul(value, ir.Constant(code.number, 1.0 / width))
+        code.store(value, self.time_loop.row(place, sample))
 
     def _combine(self, name: str) -> Callable:
         return self._larger if name == "max" else self.code.b.fadd
