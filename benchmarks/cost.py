@@ -30,7 +30,7 @@ import json, resource
 import numpy as np
 import {package}.layers as layers
 import keras
-model = keras.Sequential([keras.layers.Embedding(1000, 64), layers.{layer}(128),
+model = keras.Sequential([layers.Embedding(1000, 64), layers.{layer}(128),
                           keras.layers.Dense(10)])
 loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 model.compile("adam", loss)

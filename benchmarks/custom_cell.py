@@ -111,10 +111,10 @@ CELLS = {
 }
 
 
-def model_of(recurrent) -> keras.Model:
+def model_of(namespace, recurrent) -> keras.Model:
     model = keras.Sequential(
         [
-            keras.layers.Embedding(WORDS, EMBEDDED),
+            namespace.Embedding(WORDS, EMBEDDED),
             recurrent,
             keras.layers.Dense(CLASSES),
         ]
@@ -140,9 +140,9 @@ def match(name: str, rounds: int) -> list[tuple]:
         ).history["loss"][0]
 
     runs = {
-        "refrain": fit(model_of(layers.RNN(ours(UNITS)))),
-        "keras": fit(model_of(keras.layers.RNN(theirs(UNITS)))),
-        "refrain LSTM": fit(model_of(layers.LSTM(UNITS))),
+        "refrain": fit(model_of(layers, layers.RNN(ours(UNITS)))),
+        "keras": fit(model_of(keras.layers, keras.layers.RNN(theirs(UNITS)))),
+        "refrain LSTM": fit(model_of(layers, layers.LSTM(UNITS))),
     }
     losses = [[runs[who]() for _ in range(2)] for who in ("refrain", "keras")]
     if not np.allclose(*losses, rtol=2e-3):

@@ -28,6 +28,8 @@ CASES = {
     "lstm": ("LSTM", {}),
     "gru": ("GRU", {}),
     "simple_rnn": ("SimpleRNN", {}),
+    # More words than half the steps of a batch: ours multiplies, as Keras does.
+    "lstm 10,000 words": ("LSTM", {"words": 10_000}),
     "lstm masked": ("LSTM", {"mask": True}),
     "lstm recurrent dropout": ("LSTM", {"recurrent_dropout": 0.2}),
     "lstm bidirectional": ("LSTM", {"bidirectional": True}),
@@ -79,7 +81,8 @@ def usual(layers, kind: str, options: dict, rng):
     import keras
     import numpy as np
 
-    x = rng.integers(1, WORDS, (BATCH * BATCHES, STEPS))
+    words = options.get("words", WORDS)
+    x = rng.integers(1, words, (BATCH * BATCHES, STEPS))
     mask = options.get("mask", False)
     if mask:  # ragged: padded at the end to lengths between half and all
         lengths = rng.integers(STEPS // 2, STEPS + 1, len(x))
@@ -91,7 +94,7 @@ def usual(layers, kind: str, options: dict, rng):
         recurrent = layers.Bidirectional(recurrent)
     model = keras.Sequential(
         [
-            layers.Embedding(WORDS, EMBEDDED, mask_zero=mask),
+            layers.Embedding(words, EMBEDDED, mask_zero=mask),
             recurrent,
             layers.Dense(CLASSES),
         ]

@@ -89,15 +89,17 @@ THIRD_PARTY = {
 }
 FRAMEWORKS = {"jax", "keras", "tensorflow", "torch"}
 
+LOOKING_UP = {"row", "at_row"}  # no equation of a cell has them
 # What pointwise rules do not emit: constants and what lies in memory (tile.py),
-# products (gemm.py), reductions (sweep.py), weight gradients (gather.py).
+# products (gemm.py), reductions (sweep.py), weight gradients (gather.py), rows.
 STRUCTURAL = {
     *("leaf", "constant", "size", "broadcast"),
     *("matmul", "matmul_transposed", "outer"),
     *("sum", "mean", "max"),
+    *LOOKING_UP,
 }
-# The scan takes gradients from its backend.
-GRADIENTS_ALONE = {"outer"}
+# The scan takes gradients from its backend, and vectors of words.
+KERNELS_ALONE = {"outer", *LOOKING_UP}
 
 MODULES = sorted(SRC.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("*.py"))
@@ -207,7 +209,7 @@ def operands_of(name: str) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(OPS) - {"leaf", "constant", "where"} - GRADIENTS_ALONE)
+    "name", sorted(set(OPS) - {"leaf", "constant", "where"} - KERNELS_ALONE)
 )
 def test_every_primitive_means_the_same_to_keras(name, rng):
     symbolic, shapes = zip(*operands_of(name), strict=True)

@@ -14,9 +14,11 @@ SAME = {
     "torch": (
         *("contract", "masks", "states", "cells", "float32", "float64"),
         *("traced", "sight", "unread", "differential"),
-        *("linear", "beyond", "truncation"),
+        *("linear", "beyond", "truncation", "embedding"),
     ),
-    "tensorflow": ("masks", "unread", "differential", "beyond", "truncation"),
+    "tensorflow": (
+        *("masks", "unread", "differential", "beyond", "truncation", "embedding"),
+    ),
 }
 
 if keras.backend.backend() != "jax":

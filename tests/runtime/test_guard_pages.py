@@ -55,6 +55,7 @@ REQUESTS = {
     ),
     "dropout": Request(cells.lstm(1), 1, **OPTIONS, dropout=("dropout", *BY_GATE)),
     "values-of-weights": Request(cells.rg_lru(1), 1, **OPTIONS),
+    "lookup": Request(cells.lstm(1), 1, **OPTIONS, lookup=True),
     "last-output": Request(reducing(1), 1, **OPTIONS, sequence=False),
 }
 
@@ -121,6 +122,8 @@ def run(request: Request, batch: int, timesteps: int, at_end: bool):
                 array = memory.array(shape, request.dtype)
                 if buffer in native.program.inputs:
                     array[...] = numbers(buffer.name, shape, rng)
+                    if request.lookup and buffer.name == "x":
+                        array[...] = rng.integers(0, request.features, shape)
                 known[buffer.name] = array
             arrays.append(known[buffer.name])
         addresses = [array.ctypes.data for array in arrays]

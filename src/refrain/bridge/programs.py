@@ -50,7 +50,8 @@ def arguments_of(
     Args:
         kernel: the kernel.
         request: what it was wanted for.
-        inputs: `x` `(batch, timesteps, features)`; whatever else the changes of the
+        inputs: `x` `(batch, timesteps, features)`, of one number where the request is
+            one of `lookup`; whatever else the changes of the
             request read, by leaf name: dropout masks `(batch, size)`; drawn zoneout
             `(batch, timesteps, size)`; `mask` and `resets` `(batch, timesteps)`, 1
             where a step counts and where a sequence begins anew.
@@ -67,9 +68,9 @@ def arguments_of(
         raise KernelError(f"expected {len(names)} states, received {len(states)}")
     x = inputs["x"]
     if len(x.shape) != 3:
+        width = 1 if request.lookup else request.features
         raise KernelError(
-            f"x: expected (batch, timesteps, {request.features}), received "
-            f"{tuple(x.shape)}"
+            f"x: expected (batch, timesteps, {width}), received {tuple(x.shape)}"
         )
     given = {**inputs, **variables}
     given |= {f"first_{s}": a for s, a in zip(names, states, strict=True)}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from refrain.graph.dropout import with_dropout
 from refrain.graph.graph import Graph
+from refrain.graph.lookup import with_lookup
 from refrain.graph.masking import HELD, OUTPUT, hold_output, with_mask
 from refrain.graph.resets import with_resets
 from refrain.graph.zoneout import with_zoneout
@@ -29,6 +30,7 @@ class Changes:
         resets: sequences begin anew where an input says so.
         trained_start: they begin at trained states, not at zero.
         every_state: the states of all steps leave as well.
+        lookup: the input is one-hot, and given as the index of its one.
     """
 
     dropout: tuple[str, ...] = ()
@@ -37,6 +39,7 @@ class Changes:
     resets: bool = False
     trained_start: bool = False
     every_state: bool = False
+    lookup: bool = False
 
 
 def changed(
@@ -65,6 +68,8 @@ def changed(
         graph = with_resets(graph, carried, changes.trained_start)
     if changes.every_state:
         graph = with_every_state(graph, own)
+    if changes.lookup:
+        graph = with_lookup(graph)
     return graph, carried
 
 

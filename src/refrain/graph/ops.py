@@ -127,6 +127,19 @@ def _pair(left: Node, right: Node) -> Shape:
     return (*left.shape, *right.shape)
 
 
+def _row_of(number: Node, matrix: Node) -> Shape:
+    """row: a number, and a matrix that is a leaf."""
+    if number.shape or len(matrix.shape) != 2 or matrix.inputs:
+        raise GraphError(f"row {number!r} of {matrix!r}")
+    return matrix.shape[1:]
+
+
+def _matrix_of_row(number: Node, row: Node, like: Node) -> Shape:
+    if _row_of(number, like) != row.shape:
+        raise GraphError(f"{row!r} as a row of {like!r}")
+    return like.shape
+
+
 def _repeated(number: Node, like: Node) -> Shape:
     _numbers((number,))
     if number.shape or len(like.shape) != 1:
@@ -309,5 +322,37 @@ def _outer(a: np.ndarray, g: np.ndarray) -> np.ndarray:
 
 
 primitive("outer", _pair, _outer, _nothing)
+
+
+# The product of a one-hot vector, of which the index is known, with a matrix. An index
+# that the matrix has no row for gives no number, and has no gradient.
+def _row(number: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    index, known = _indices(number, matrix)
+    return np.where(known[:, None], matrix[index], np.nan)
+
+
+def _at_row(number: np.ndarray, row: np.ndarray, like: np.ndarray) -> np.ndarray:
+    index, known = _indices(number, like)
+    rows = np.broadcast_to(row, (len(index), like.shape[-1]))
+    found = np.zeros_like(like)
+    np.add.at(found, index[known], rows[known])
+    return found
+
+
+def _indices(number: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """An index for each sample, and whether the matrix has a row for its number."""
+    number = number[:, 0]
+    known = (number >= 0) & (number < len(matrix))
+    return np.where(known, number, 0).astype(int), known
+
+
+primitive(
+    "row",
+    _row_of,
+    _row,
+    lambda y, g: (None, op("at_row", y.inputs[0], g, y.inputs[1])),
+)
+# In gradients alone, and summed over samples, as outer.
+primitive("at_row", _matrix_of_row, _at_row, _nothing)
 
 PRODUCTS = (OPS["matmul"], OPS["matmul_transposed"])

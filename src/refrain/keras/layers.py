@@ -8,6 +8,7 @@ from refrain.layers import (
     RNN,
     Bidirectional,
     CellLayer,
+    Embedding,
     GRUCell,
     LSTMCell,
     SimpleRNN,

@@ -8,6 +8,7 @@ if backend.chosen() == "jax":  # before Keras, whose threads take heaps of their
 
 from refrain.layers.bidirectional import Bidirectional
 from refrain.layers.equations import CellLayer, GRUCell, LSTMCell, SimpleRNNCell
+from refrain.layers.lookup import Embedding
 from refrain.layers.recurrent import (
     GRU,
     LSTM,
@@ -22,6 +23,7 @@ __all__ = [
     "RNN",
     "Bidirectional",
     "CellLayer",
+    "Embedding",
     "GRUCell",
     "LSTMCell",
     "SimpleRNN",

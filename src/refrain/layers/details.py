@@ -38,6 +38,7 @@ def equations_of_layer(layer: Any) -> list[SizedCell]:
 def kernel_details(
     cells: Sequence[SizedCell],
     features: int,
+    words: int | None,
     dtype: str,
     sequence: bool,
     against_time: bool,
@@ -47,6 +48,7 @@ def kernel_details(
     Args:
         cells: from the first, which reads the input, to the last.
         features: size of the input.
+        words: among how many it is looked up, or None.
         dtype: `float32` or `float64`.
         sequence: every output of the last cell is wanted.
         against_time: the first cell reads from the last step to the first.
@@ -58,19 +60,20 @@ def kernel_details(
     for k, sized in enumerate(cells):
         request = Request(
             sized,
-            features,
+            words or features,
             dtype,
             training=True,
             sequence=sequence or k < len(cells) - 1,
             against_time=against_time and k == 0,
             rows=rows_a_thread(BATCH),
+            lookup=words is not None,
         )
         kernel = kernel_for(request)
         speeds = measure(kernel, BATCH, TIMESTEPS).items()
         measured = ", ".join(f"{name} {speed:.1f}" for name, speed in speeds)
         how = f"batch {BATCH}, {TIMESTEPS} steps, {threads()} threads"
         texts += [describe(kernel), f"  GFLOP/s ({how}): {measured}"]
-        features = sized.output_size
+        features, words = sized.output_size, None
     return textwrap.indent("\n".join(texts), "  ")
 
 

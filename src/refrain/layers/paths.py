@@ -25,6 +25,7 @@ from refrain.graph.linear import linear_levels
 from refrain.graph.masking import HELD, MASK
 from refrain.graph.resets import RESETS
 from refrain.layers.associative import scan_at_once
+from refrain.layers.lookup import Lookup
 from refrain.layers.scan import Weights, scan_cell
 
 KERNEL, SCAN, ASSOCIATIVE = "kernel", "a scan", "an associative scan"
@@ -39,12 +40,14 @@ class Run:
         against_time: from the last step to the first.
         changes: of the cell's equations.
         unroll: the scan writes its loop out.
+        lookup: words to be looked up by a kernel, instead of products with the input.
     """
 
     sequence: bool
     against_time: bool = False
     changes: Changes = field(default_factory=Changes)
     unroll: bool = False
+    lookup: Lookup | None = None
 
 
 class Ran(NamedTuple):
@@ -120,24 +123,40 @@ def run_cell(
     """
     beside = dict(inputs)
     x: Any = beside.pop("x")
-    if MASK in beside:
-        # What a skipped step holds must not reach products, nor their gradients.
-        x = ops.where(ops.expand_dims(beside[MASK], -1), x, ops.zeros_like(x))
     for name in {MASK, RESETS} & beside.keys():
         beside[name] = ops.cast(beside[name], x.dtype)
-    arrays = x, beside, list(states), dict(weights.arrays)
+    rest = beside, list(states), dict(weights.arrays)
     if _against_kernels(keras.backend.standardize_dtype(x.dtype)) is not None:
-        return _scan(sized, weights.variables, run, *arrays)
+        return _scan(sized, weights.variables, run, x, *rest)
+    kernel = partial(_run_kernel, sized, run)
+    # It may never run, and would be long to trace if it were written out.
+    scan = partial(_scan, sized, weights.variables, replace(run, unroll=False))
+    required = _wish() == "require"
+    if run.lookup is None:
+        return _bridge().by_device(kernel, scan, (x, *rest), required)
     return _bridge().by_device(
-        partial(_run_kernel, sized, run),
-        # It may never run, and would be long to trace if it were written out.
-        partial(_scan, sized, weights.variables, replace(run, unroll=False)),
-        arrays,
-        required=_wish() == "require",
+        lambda words, vectors, *rest: _look_up(
+            sized, run, Lookup(words, vectors), *rest
+        ),
+        lambda words, vectors, *rest: scan(Lookup(words, vectors).sequences(), *rest),
+        (run.lookup.words, run.lookup.vectors, *rest),
+        required,
     )
 
 
+def _without_skipped(x: Any, beside: Mapping[str, Any]) -> Any:
+    """The input, zero at skipped steps.
+
+    What they hold must not reach products, nor their gradients.
+    """
+    if MASK not in beside:
+        return x
+    counts = ops.expand_dims(beside[MASK] > 0.5, -1)
+    return ops.where(counts, x, ops.zeros_like(x))
+
+
 def _scan(sized, variables, run, x: Any, beside, states, arrays) -> Ran:
+    x = _without_skipped(x, beside)
     given = sized, {"x": x, **beside}, states, Weights(variables, arrays), run.changes
     if x.shape[1] and _scans_at_once(sized, run.unroll):
         scanned = scan_at_once(*given, against_time=run.against_time)
@@ -149,12 +168,24 @@ def _scan(sized, variables, run, x: Any, beside, states, arrays) -> Ran:
     )
 
 
+def _look_up(sized, run, lookup: Lookup, beside, states, arrays) -> Ran:
+    """Run the kernel on words, with what the input's products are for each of them."""
+    run = replace(run, changes=replace(run.changes, lookup=True))
+    arrays, index = lookup.projected(sized, arrays), lookup.index()
+    return _call_kernel(sized, run, lookup.count, index, beside, states, arrays)
+
+
 def _run_kernel(sized, run, x, beside, states, arrays) -> Ran:
+    x = _without_skipped(x, beside)
+    return _call_kernel(sized, run, x.shape[-1], x, beside, states, arrays)
+
+
+def _call_kernel(sized, run, features: int, x, beside, states, arrays) -> Ran:
     from refrain.runtime.driver import Request
 
     request = Request(
         sized,
-        x.shape[-1],
+        features,
         keras.backend.standardize_dtype(x.dtype),
         sequence=run.sequence,
         against_time=run.against_time,

@@ -76,6 +76,7 @@ class EquationLoop(CheckedWeights, keras.layers.RNN):
         self.zoneout = dict(zoneout) if isinstance(zoneout, Mapping) else zoneout
         self.return_all_states = return_all_states
         self.trainable_initial_state = trainable_initial_state
+        self.looked_up: int | None = None  # how many the last call has looked up among
         if self._beyond():
             self._prepare_beyond()
 
@@ -256,11 +257,15 @@ class EquationLoop(CheckedWeights, keras.layers.RNN):
                 f"{' and '.join(paths)} on {backend}, because {why}"
             )
         line = f"{self.name}: native kernels from the equations of {names} ({why})"
+        if self.looked_up is not None:
+            line += "; products of its input are looked up, one for each of "
+            line += f"{self.looked_up} words"
         if not (details and self.built):
             return line
         spec: Any = self.input_spec
         wanted = self.compute_dtype, self.return_sequences, self.go_backwards
-        return f"{line}\n{kernel_details(cells, spec.axes[-1], *wanted)}"
+        details = kernel_details(cells, spec.axes[-1], self.looked_up, *wanted)
+        return f"{line}\n{details}"
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

@@ -11,6 +11,7 @@ from refrain.cells import SizedCell
 from refrain.graph.resets import RESETS
 from refrain.layers.beyond import Steps, changes_of, drawn_zoneout, zoneout_rates
 from refrain.layers.equations import dropout_masks, weights_of
+from refrain.layers.lookup import lookup_of
 from refrain.layers.paths import Run, run_cell
 
 
@@ -47,13 +48,18 @@ def run_stack(
         inputs = {"x": x, **along}
         if training:
             inputs |= _drawn(layer, cell, sized, rates[k], x, states[0])
+        changes = changes_of(layer, inputs, rates[k])
+        lookup = lookup_of(x, sized, changes)
+        if k == 0:
+            layer.looked_up = lookup and lookup.count
         run = Run(
             # Cells of a stack read every output of the one before.
             sequence=layer.return_sequences or k < len(stack) - 1,
             # The first of them turns time round; its outputs are turned already.
             against_time=layer.go_backwards and k == 0,
-            changes=changes_of(layer, inputs, rates[k]),
+            changes=changes,
             unroll=layer.unroll,
+            lookup=lookup,
         )
         ran = run_cell(sized, inputs, states, weights, run)
         if run.against_time:

@@ -20,6 +20,7 @@ from refrain.plan.program import (
     Place,
     Program,
     WeightProduct,
+    WeightRows,
     WeightSum,
 )
 from refrain.plan.reuse import over_tape
@@ -34,8 +35,10 @@ def plan_backward(
     task, inputs, shared, readable, history, saved
 ) -> tuple[Program, Gathering]:
     """The gradient's program, and what gathers weight gradients from its streams."""
-    products, sums = weight_gradients(task.gradient, task.parts)
+    summands = weight_gradients(task.gradient, task.parts)
+    products, sums = summands.products, summands.vectors
     rights = [outer.right for outer, _ in products]
+    rights += [row for _, row, _ in summands.rows]
     # The left of a transposed matrix is a gradient, which no one has stored.
     lefts = [outer.left for outer, _ in products if outer.left not in readable]
     used = dict.fromkeys([*rights, *lefts])
@@ -57,10 +60,10 @@ def plan_backward(
     program = _gradient_program(step, inputs, history, stream, layout)
     found = {**totals.places, **streams}
     buffers = (stream, history, *totals.buffers)
-    return program, _gathering(task, products, sums, inputs, readable, found, buffers)
+    return program, _gathering(task, summands, inputs, readable, found, buffers)
 
 
-def _gathering(task, products, sums, inputs, readable, found, buffers) -> Gathering:
+def _gathering(task, summands, inputs, readable, found, buffers) -> Gathering:
     """What is done after the loop with values that lie in the places found."""
     left_of = {**found, **readable}
     work = tuple(
@@ -70,7 +73,7 @@ def _gathering(task, products, sums, inputs, readable, found, buffers) -> Gather
             part,
             None if outer.scale is None else readable[outer.scale],
         )
-        for outer, part in products
+        for outer, part in summands.products
     )
     places = [place for w in work for place in (w.left, w.scale) if place]
     named = {"x", *(place.buffer for place in places)}
@@ -83,7 +86,11 @@ def _gathering(task, products, sums, inputs, readable, found, buffers) -> Gather
         inputs=(*needed, *buffers),
         outputs=tuple(replace(b, name=f"grad_{b.name}") for b in task.weights()),
         products=work,
-        sums=tuple(WeightSum(found[node], part) for node, part in sums),
+        sums=tuple(WeightSum(found[node], part) for node, part in summands.vectors),
+        rows=tuple(
+            WeightRows(readable[index], found[row], part)
+            for index, row, part in summands.rows
+        ),
     )
 
 
@@ -121,7 +128,8 @@ class _GradientStep:
         gradient, stores = self.gradient, {**streams, **self.totals.after}
         found: dict[Node, list[Place]] = {node: [p] for node, p in stores.items()}
         stored = {f"{state}_prev": place for state, place in self.carry.items()}
-        stored["x"] = Place("grad_x", 0, self.task.sizes["features"])
+        if gradient.leaves["x"].shape:  # an index has no gradient
+            stored["x"] = Place("grad_x", 0, self.task.sizes["features"])
         for name, place in stored.items():
             node = as_wide(gradient.results[f"grad_{name}"], gradient.leaves[name])
             found.setdefault(node, []).append(place)
@@ -149,13 +157,14 @@ def _move(levels: Sequence[Level], moved: Mapping[Place, Place]) -> None:
 def _gradient_program(step, inputs, history, stream, layout) -> Program:
     task, totals, carry = step.task, step.totals, step.carry
     arriving = (*task.sequences("grad_"), *task.samples("grad_last_"))
+    grad_x = Buffer("grad_x", SEQUENCE, task.sizes["features"], task.against_time)
     return Program(
         f"{task.graph.name} backward",
         task.sizes,
         backward=True,
         inputs=(*inputs, *task.weights(), history, *arriving),
         outputs=(
-            Buffer("grad_x", SEQUENCE, task.sizes["features"], task.against_time),
+            *([grad_x] if step.gradient.leaves["x"].shape else []),
             *task.samples("grad_first_"),
             stream,
             *totals.buffers,

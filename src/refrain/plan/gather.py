@@ -36,24 +36,36 @@ def outer_of(node: Node) -> Outer:
     return Outer(left, None, right)
 
 
-def weight_gradients(
-    gradient: Graph, parts: Mapping[str, Part]
-) -> tuple[list[tuple[Outer, Part]], list[tuple[Node, Part]]]:
-    """Products for the gradients of matrices, and summands for those of vectors.
+class Summands(NamedTuple):
+    """What the gradients of weights are sums of, over samples and steps.
+
+    Attributes:
+        products: for matrices.
+        vectors: for vectors and numbers.
+        rows: for matrices of which rows are looked up: an index, and its row.
+    """
+
+    products: list[tuple[Outer, Part]]
+    vectors: list[tuple[Node, Part]]
+    rows: list[tuple[Node, Node, Part]]
+
+
+def weight_gradients(gradient: Graph, parts: Mapping[str, Part]) -> Summands:
+    """What each weight's gradient is a sum of.
 
     Args:
         gradient: of one step, simplified.
         parts: where each weight leaf lies.
     """
-    products: list[tuple[Outer, Part]] = []
-    sums: list[tuple[Node, Part]] = []
+    found = Summands([], [], [])
     for name, part in parts.items():
         if name not in gradient.leaves:
             continue
         weight, node = gradient.leaves[name], gradient.results[f"grad_{name}"]
         if len(part.shape) < 2:
             node = as_wide(node, weight)
-            sums.append((node.inputs[0] if node.op is OPS["sum"] else node, part))
+            value = node.inputs[0] if node.op is OPS["sum"] else node
+            found.vectors.append((value, part))
             continue
         pending = [_no_product(gradient, weight) if is_zero(node) else node]
         while pending:
@@ -61,10 +73,13 @@ def weight_gradients(
             if node.op is OPS["add"]:
                 pending += node.inputs
             elif node.op is OPS["outer"]:
-                products.append((outer_of(node), part))
+                found.products.append((outer_of(node), part))
+            elif node.op is OPS["at_row"]:
+                index, row, _ = node.inputs
+                found.rows.append((index, row, part))
             else:
                 raise GraphError(f"{gradient.name}: grad_{name} is {node.op.name}")
-    return products, sums
+    return found
 
 
 def as_wide(node: Node, leaf: Node) -> Node:

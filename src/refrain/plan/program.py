@@ -272,6 +272,15 @@ class WeightSum:
 
 
 @dataclass(frozen=True)
+class WeightRows:
+    """The gradient of a matrix of which rows are looked up: right, added to row index."""
+
+    index: Place
+    right: Place
+    part: Part
+
+
+@dataclass(frozen=True)
 class Gathering:
     """Weight gradients, gathered after the loop over time as large products."""
 
@@ -280,6 +289,7 @@ class Gathering:
     outputs: tuple[Buffer, ...]
     products: tuple[WeightProduct, ...]
     sums: tuple[WeightSum, ...]
+    rows: tuple[WeightRows, ...] = ()
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
@@ -294,4 +304,5 @@ class Gathering:
     @cached_property
     def work(self) -> int:
         """What one step of one sample costs, in multiply-adds, sums too."""
-        return self.multiply_adds + sum(s.right.width for s in self.sums)
+        added = (*self.sums, *self.rows)
+        return self.multiply_adds + sum(found.right.width for found in added)

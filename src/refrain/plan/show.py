@@ -92,6 +92,9 @@ def _gathering(gathering: Gathering) -> list[str]:
     for s in gathering.sums:
         target = f"grad_{s.part.variable}[{s.part.offset}:]"
         lines.append(f"  {target} += sum {_place(s.right)}")
+    for r in gathering.rows:
+        target = f"grad_{r.part.variable}[{r.part.offset}:]"
+        lines.append(f"  {target} row {_place(r.index)} += {_place(r.right)}")
     return lines
 
 

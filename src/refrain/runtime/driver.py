@@ -48,7 +48,7 @@ class Request(Changes):
 
     Attributes:
         sized: the cell.
-        features: size of the input.
+        features: size of the input, one-hot or not.
         dtype: `float32` or `float64`.
         training: with the gradient.
         sequence: the outputs of all steps, not of the last one alone.

@@ -176,6 +176,15 @@ class Code:
             first, empty, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         )
 
+    def row_number(self, number: ir.Value, rows: int) -> tuple[ir.Value, ir.Value]:
+        """A number as that of one of `rows` rows, and whether it is one."""
+        first, end = (ir.Constant(self.number, float(n)) for n in (0, rows))
+        exists = self.b.and_(
+            self.b.fcmp_ordered(">=", number, first),
+            self.b.fcmp_ordered("<", number, end),
+        )
+        return self.b.fptosi(self.b.select(exists, number, first), I64), exists
+
     def lane(self, vector: ir.Value, index: int) -> ir.Value:
         return self.b.extract_element(vector, ir.Constant(I32, index))
 

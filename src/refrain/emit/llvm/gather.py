@@ -24,8 +24,11 @@ from refrain.plan.program import (
     Part,
     Place,
     WeightProduct,
+    WeightRows,
     WeightSum,
 )
+
+Work = WeightProduct | WeightSum | WeightRows
 
 BLOCK = 64  # steps of one sample that are gathered before the result is touched
 VECTORS = 4
@@ -43,7 +46,7 @@ class GatherTask:
             once; their right places are relative to that of `work`.
     """
 
-    work: WeightProduct | WeightSum
+    work: Work
     columns: int
     more: tuple[WeightProduct, ...] = ()
 
@@ -65,14 +68,15 @@ def gather_tasks(gathering: Gathering, target: Target) -> list[GatherTask]:
     for product in gathering.products:
         by_weight.setdefault(product.part, []).append(product)
     placed: list[tuple[float, GatherTask]] = []
-    for work, *more in [*by_weight.values(), *([s] for s in gathering.sums)]:
+    alone = [[work] for work in (*gathering.sums, *gathering.rows)]
+    for work, *more in [*by_weight.values(), *alone]:
         tasks = _tasks_of(work, _relative(work, more), VECTORS * target.width)
         placed += [((k + 0.5) / len(tasks), task) for k, task in enumerate(tasks)]
     return [task for _, task in sorted(placed, key=lambda found: found[0])]
 
 
 def _tasks_of(
-    work: WeightProduct | WeightSum, more: tuple[WeightProduct, ...], block: int
+    work: Work, more: tuple[WeightProduct, ...], block: int
 ) -> list[GatherTask]:
     if not work.part.shape:  # a trained number: all columns belong to it
         return [GatherTask(work, work.right.width)]
@@ -87,7 +91,7 @@ def _tasks_of(
 
 
 def _relative(
-    first: WeightProduct | WeightSum, more: list[WeightProduct]
+    first: Work, more: list[WeightProduct]
 ) -> tuple[WeightProduct, ...]:
     start = first.right.offset
     return tuple(
@@ -141,6 +145,8 @@ class _GatherOne:
     def emit(self) -> None:
         if isinstance(self.work, WeightSum):
             self._sum(self.work)
+        elif isinstance(self.work, WeightRows):
+            self._rows(self.work)
         else:
             self._products(self.work, *self.more)
         self.code.b.ret_void()
@@ -149,9 +155,7 @@ class _GatherOne:
         code = self.code
         # The block's columns side by side: few pages, read again for all rows.
         near = code.b.alloca(code.vector, BLOCK * self.vectors)
-        with code.loop(0, products[0].left.width) as m:
-            for v in range(self.vectors):
-                self._put(m, v, code.constant(0.0))
+        self._clear(products[0].left.width)
         for product in products:
             self._product(product, near)
 
@@ -252,6 +256,35 @@ class _GatherOne:
                 self._put(code.int(0), v, value)
         else:
             self._put_number(work, found)
+
+    def _rows(self, work: WeightRows) -> None:
+        code = self.code
+        self._clear(work.part.shape[0])
+
+        def block(sample, begin, end) -> None:
+            place = work.index
+            starts = [
+                *self._walk(place, place.offset, sample, begin),
+                *self._walk(work.right, self.right, sample, begin),
+            ]
+            index, index_stride, right, stride = starts
+            with code.fold(begin, end, [index, right]) as (_, (index, right), ends):
+                ends += [code.at(index, index_stride), code.at(right, stride)]
+                for v in range(self.vectors):
+                    far = code.add(code.mul(stride, 16), v * code.lanes)
+                    code.prefetch(code.at(right, far))
+                row, exists = code.row_number(code.load(index), work.part.shape[0])
+                with code.b.if_then(exists):
+                    for v in range(self.vectors):
+                        value = code.load_vector(code.at(right, v * code.lanes))
+                        self._add(row, v, value)
+
+        self._blocks(block)
+
+    def _clear(self, rows: int) -> None:
+        with self.code.loop(0, rows) as m:
+            for v in range(self.vectors):
+                self._put(m, v, self.code.constant(0.0))
 
     def _put_number(self, work: WeightSum, found: list[ir.Value]) -> None:
         """Store the gradient of a trained number: the sum of all columns."""

@@ -79,7 +79,8 @@ class Sweep:
 
         with code.loop(self.first, self.end, group) as begin:
             stop = code.smaller(code.add(begin, group), self.end)
-            with self._samples(begin, stop) as (sample, _):
+            with self._samples(begin, stop) as (sample, samples):
+                self._call_rows(j, samples)
                 self.put(place(begin, sample), self.time_loop.sums(self, j))
             for loop in (x for x in stage.loops if x not in self.ahead):
                 width = len(loop.terms) * self.block * code.bytes
@@ -116,6 +117,8 @@ class Sweep:
 
     def _tile(self, j, samples: Sequence[ir.Value], sums: Sums, whole: bool) -> None:
         code, stage = self.code, self.stage
+        if whole and stage.loops:
+            self._call_rows(j, samples)
         for loop in stage.loops:
             operands = self.operands(loop, j, samples)
             if whole and loop not in self.ahead:
@@ -135,6 +138,11 @@ class Sweep:
                 tile.store(r, v)
         if stage.summed:
             tile.sum_up(self.totals)
+
+    def _call_rows(self, j, samples: Sequence[ir.Value]) -> None:
+        """Call for what a tile looks up, before its products."""
+        first = self.code.mul(j, self.block)
+        Tile(self.time_loop, self.stage, first, list(samples), []).call_rows()
 
     def operands(self, loop: Loop, j, samples: Sequence[ir.Value]):
         """Where a loop reads: its left operands for each sample, and its weights."""

@@ -42,7 +42,7 @@ class Tile:
         self.sums = {found.root: k for k, found in enumerate(stage.sums)}
         self.gathered = sums
         self.inside = {*stage.body, *self.sums}
-        self.known: dict[tuple, ir.Value] = {}
+        self.known: dict[tuple, Any] = {}
         self.alike = self._alike()
         self.joined = self._joined()
 
@@ -100,6 +100,8 @@ class Tile:
             return value
         if node not in self.inside:
             return self._load(node, row, vector)
+        if node.op is OPS["row"]:
+            return self._look_up(node, row, vector)
         if node.op is OPS["broadcast"]:
             return self.value(node.inputs[0], row, vector)
         if node.op is OPS["size"]:
@@ -138,6 +140,36 @@ class Tile:
         if place.buffer == TAPE and not self.stage.loops and self.loop.program.backward:
             self._call_for_next(address)
         return code.load_vector(address, mask)
+
+    def call_rows(self) -> None:
+        """Call the rows that it looks up, which may lie far away."""
+        rows, vectors = range(len(self.samples)), range(self.stage.vectors)
+        for node in (n for n in self.stage.body if n.op is OPS["row"]):
+            for row, vector in product(rows, vectors):
+                address, *_ = self._looked_up(node, row, vector)
+                self.code.prefetch(address)
+
+    def _look_up(self, node: Node, row: int, vector: int) -> ir.Value:
+        """Part of a matrix's row for one sample; no number where it has no such row."""
+        code = self.code
+        address, mask, exists = self._looked_up(node, row, vector)
+        found = code.load_vector(address, mask)
+        return code.b.select(exists, found, code.constant(float("nan")))
+
+    def _looked_up(self, node: Node, row: int, vector: int):
+        """Where it lies, the mask that keeps it inside the row, whether it exists."""
+        code = self.code
+        index, matrix = node.inputs
+        part = self.loop.parts[matrix]
+        key = (part.variable, index, row)
+        if key not in self.known:
+            place, _ = self._address(self.loop.program.places[index], row, vector)
+            self.known[key] = code.row_number(code.load(place), part.shape[0])
+        number, exists = self.known[key]
+        unit, mask = self._unit(vector, part.shape[1], padded=False)
+        start = code.add(code.mul(number, part.stride), part.offset)
+        base = self.loop.base[part.variable]
+        return code.at(base, code.add(start, unit)), mask, exists
 
     def _call_for_next(self, address: ir.Value) -> None:
         """Call for what the step before left here, which this program does next.

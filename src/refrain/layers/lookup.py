@@ -1,0 +1,129 @@
+"""Words instead of vectors: what an embedding's output stands for, and where that pays.
+
+A product with the vectors of all words, once a batch, takes the place of one a step.
+The gradient goes to these vectors directly then, and not through the embedding's
+output; so an output that somebody else may read or write is not taken for its words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+from keras.src.backend.common.tensor_attributes import get_tensor_attr, set_tensor_attr
+
+from refrain.cells import SizedCell
+from refrain.graph.changes import Changes
+from refrain.graph.dropout import INPUT
+from refrain.graph.lookup import FEATURES, reads_products
+from refrain.layers.equations import PACKAGE
+from refrain.layers.rules import matmul
+
+_ATTRIBUTE = "_refrain_lookup"
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Embedding(keras.layers.Embedding):
+    """keras.layers.Embedding, whose output tells recurrent layers its words."""
+
+    def call(self, inputs: Any) -> Any:
+        """The vector of each word."""
+        found: Any = super().call(inputs)
+        if self._inside():
+            vectors = ops.cast(self.embeddings, self.compute_dtype)
+            lookup = Lookup(inputs, vectors, _times_written(found))
+            set_tensor_attr(found, _ATTRIBUTE, lookup)
+        return found
+
+    def _inside(self) -> bool:
+        """Whether the output is but a step inside of a model.
+
+        JAX's arrays stay as they are, and have no gradient by which one could ask.
+        Those of torch may be changed, and one may ask for their gradient.
+        """
+        backend = keras.backend.backend()
+        called_by = self._get_call_context().entry_layer
+        return backend == "jax" or (backend == "torch" and called_by is not self)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """Sequences of words.
+
+    Attributes:
+        words: `(batch, timesteps)`, whole numbers.
+        vectors: `(number of words, features)`, what they stand for.
+        version: how often the sequences of vectors had been written to.
+    """
+
+    words: Any
+    vectors: Any
+    version: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many words there are."""
+        return self.vectors.shape[0]
+
+    def index(self) -> Any:
+        """Words as the input of a kernel, `(batch, timesteps, 1)`.
+
+        Those below zero count from the end, as in Keras on JAX and torch.
+        """
+        words: Any = ops.cast(self.words, self.vectors.dtype)
+        return ops.expand_dims(ops.where(words < 0, words + self.count, words), -1)
+
+    def sequences(self) -> Any:
+        """The vectors of the words, `(batch, timesteps, features)`."""
+        return ops.take(self.vectors, ops.cast(self.words, "int32"), axis=0)
+
+    def projected(self, sized: SizedCell, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """A cell's variables, those of the input multiplied with all vectors."""
+        names = _of_input(sized)
+        return {
+            name: matmul(self.vectors, array) if name in names else array
+            for name, array in arrays.items()
+        }
+
+
+def lookup_of(sequences: Any, sized: SizedCell, changes: Changes) -> Lookup | None:
+    """The words behind sequences of vectors, where to look them up pays.
+
+    It does where a batch has at least twice as many steps as there are words, for a
+    cell that reads products of its input alone, without dropout of the input.
+    """
+    lookup = get_tensor_attr(sequences, _ATTRIBUTE)
+    if lookup is None or lookup.version != _times_written(sequences):
+        return None
+    if getattr(sequences, "retains_grad", False):  # torch: its gradient is wanted
+        return None
+    shape = tuple(lookup.words.shape)
+    if len(shape) != 2 or None in shape or math.prod(shape) < 2 * lookup.count:
+        return None
+    dropped = any(name.startswith(INPUT) for name in changes.dropout)
+    fits = not dropped and reads_products(sized.graph) and _of_input(sized)
+    return lookup if fits else None
+
+
+def _times_written(tensor: Any) -> int:
+    """torch counts it; other arrays are never written to."""
+    return getattr(tensor, "_version", 0)
+
+
+def _of_input(sized: SizedCell) -> list[str]:
+    """Variables of matrices that the input is multiplied with.
+
+    None where such a matrix shares its variable with other weights.
+    """
+    found = []
+    for variable in sized.variables(1):
+        reads = [w.shape[:1] == (FEATURES,) for w in variable.weights.values()]
+        if any(reads):
+            found.append(variable.name)
+        if any(reads) and not all(reads):
+            return []
+    return found
