@@ -29,7 +29,7 @@ CASES = {
     "gru": ("GRU", {}),
     "simple_rnn": ("SimpleRNN", {}),
     # More words than half the steps of a batch: ours multiplies, as Keras does.
-    "lstm 10,000 words": ("LSTM", {"words": 10_000}),
+    "lstm many words": ("LSTM", {"words": 10_000}),
     "lstm masked": ("LSTM", {"mask": True}),
     "lstm recurrent dropout": ("LSTM", {"recurrent_dropout": 0.2}),
     "lstm bidirectional": ("LSTM", {"bidirectional": True}),

@@ -170,6 +170,17 @@ def test_vectors_whose_gradient_is_wanted_have_one(words):
     assert float(abs(vectors.grad).sum()) > 0
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="torch alone lets one do so")
+def test_a_model_that_gives_vectors_away_has_their_gradient(words, rng):
+    model = network(layers.Embedding, recurrent(), rng)
+    both = keras.Model(model.inputs, [model.layers[0].output, *model.outputs])
+    vectors, outputs = both(words)
+    vectors.retain_grad()
+    outputs.sum().backward()
+    assert float(abs(vectors.grad).sum()) > 0
+    assert used(model.layers[1]) is None
+
+
 def test_a_gradient_by_the_vectors_is_there_on_jax_as_well(words, rng):
     layer = recurrent()
     model = network(layers.Embedding, layer, rng)

@@ -42,12 +42,14 @@ class Embedding(keras.layers.Embedding):
     def _inside(self) -> bool:
         """Whether the output is but a step inside of a model.
 
-        JAX's arrays stay as they are, and have no gradient by which one could ask.
-        Those of torch may be changed, and one may ask for their gradient.
+        JAX's arrays stay as they are, and nobody asks for the gradient of one that is
+        there already. Those of torch may be changed, and have a gradient.
         """
         backend = keras.backend.backend()
-        called_by = self._get_call_context().entry_layer
-        return backend == "jax" or (backend == "torch" and called_by is not self)
+        model = self._get_call_context().entry_layer
+        given = getattr(model, "outputs", None) or ()
+        away = any(output._keras_history.operation is self for output in given)
+        return backend == "jax" or (backend == "torch" and model is not self and not away)
 
 
 @dataclass(frozen=True)
