@@ -173,7 +173,7 @@ def test_vectors_whose_gradient_is_wanted_have_one(words):
 @pytest.mark.skipif(BACKEND != "torch", reason="torch alone lets one do so")
 def test_a_model_that_gives_vectors_away_has_their_gradient(words, rng):
     model = network(layers.Embedding, recurrent(), rng)
-    both = keras.Model(model.inputs, [model.layers[0].output, *model.outputs])
+    both = keras.Model(model.inputs[0], [model.layers[0].output, *model.outputs])
     vectors, outputs = both(words)
     vectors.retain_grad()
     outputs.sum().backward()
