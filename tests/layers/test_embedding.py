@@ -8,6 +8,7 @@ from keras import ops
 from refrain import layers
 from tests.bridge.library import bridge
 
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
 BACKEND = keras.backend.backend()
 WORDS, FEATURES, UNITS, BATCH, STEPS = 12, 5, 6, 4, 9
 KERAS_EMBEDDING = layers.Embedding.__mro__[1]
@@ -95,7 +96,7 @@ def test_products_are_computed_where_that_is_less_work(layer, steps, reason, rng
 
 
 @looks_up
-def test_what_lies_between_is_not_passed_over(words, rng):
+def test_what_lies_between_is_not_passed_over(words):
     others = keras.layers
     between = others.Masking(), others.Dropout(0.5), others.Dense(3)
     for other in between:

@@ -49,7 +49,8 @@ class Embedding(keras.layers.Embedding):
         model = self._get_call_context().entry_layer
         given = getattr(model, "outputs", None) or ()
         away = any(output._keras_history.operation is self for output in given)
-        return backend == "jax" or (backend == "torch" and model is not self and not away)
+        alone = away or model is self
+        return backend == "jax" or (backend == "torch" and not alone)
 
 
 @dataclass(frozen=True)

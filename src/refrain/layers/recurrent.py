@@ -264,8 +264,8 @@ class EquationLoop(CheckedWeights, keras.layers.RNN):
             return line
         spec: Any = self.input_spec
         wanted = self.compute_dtype, self.return_sequences, self.go_backwards
-        details = kernel_details(cells, spec.axes[-1], self.looked_up, *wanted)
-        return f"{line}\n{details}"
+        told = kernel_details(cells, spec.axes[-1], self.looked_up, *wanted)
+        return f"{line}\n{told}"
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

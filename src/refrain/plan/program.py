@@ -273,7 +273,7 @@ class WeightSum:
 
 @dataclass(frozen=True)
 class WeightRows:
-    """The gradient of a matrix of which rows are looked up: right, added to row index."""
+    """The gradient of a matrix whose rows are looked up: right, at row `index`."""
 
     index: Place
     right: Place

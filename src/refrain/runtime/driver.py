@@ -21,7 +21,8 @@ from refrain.cells import SizedCell
 from refrain.cells.weights import Variable
 from refrain.derive.reverse import reverse
 from refrain.derive.simplify import simplify
-from refrain.emit.llvm.gather import emit_gathering, gather_tasks
+from refrain.emit.llvm.gather import emit_gathering
+from refrain.emit.llvm.gather_tasks import gather_tasks
 from refrain.emit.llvm.time_loop import emit_program
 from refrain.emit.llvm.vectors import Target
 from refrain.emit.llvm.xla import LIMIT, emit_handler

@@ -9,12 +9,13 @@ end of a sequence are passed over.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from llvmlite import ir
 
 from refrain.emit.llvm.code import ENTRY, I64, PTR, VOID, Code
 from refrain.emit.llvm.control import flush_denormals
+from refrain.emit.llvm.gather_tasks import Added, GatherTask, Work, gather_tasks
 from refrain.emit.llvm.vectors import Target
 from refrain.graph.masking import MASK
 from refrain.plan.program import (
@@ -28,75 +29,8 @@ from refrain.plan.program import (
     WeightSum,
 )
 
-Work = WeightProduct | WeightSum | WeightRows
-
 BLOCK = 64  # steps of one sample that are gathered before the result is touched
-VECTORS = 4
 AHEAD = 48  # steps from which left operands are called into the cache
-
-
-@dataclass(frozen=True)
-class GatherTask:
-    """Some columns of one weight's gradient.
-
-    Attributes:
-        work: the gradient, its places moved to the first of the columns.
-        columns: how many.
-        more: further products for the same weight, which the equations use more than
-            once; their right places are relative to that of `work`.
-    """
-
-    work: Work
-    columns: int
-    more: tuple[WeightProduct, ...] = ()
-
-    @property
-    def alike(self) -> GatherTask:
-        """The same for all tasks that differ only in where right and result begin."""
-        right = replace(self.work.right, offset=0, width=self.columns)
-        part = replace(self.work.part, offset=0)
-        work = replace(self.work, right=right, part=part)
-        return GatherTask(work, self.columns, self.more)
-
-
-def gather_tasks(gathering: Gathering, target: Target) -> list[GatherTask]:
-    """The tasks that threads share out, in the order of their numbers.
-
-    Tasks of all gradients come in turn, so that any range of them is a fair share.
-    """
-    by_weight: dict[Part, list[WeightProduct]] = {}
-    for product in gathering.products:
-        by_weight.setdefault(product.part, []).append(product)
-    placed: list[tuple[float, GatherTask]] = []
-    alone = [[work] for work in (*gathering.sums, *gathering.rows)]
-    for work, *more in [*by_weight.values(), *alone]:
-        tasks = _tasks_of(work, _relative(work, more), VECTORS * target.width)
-        placed += [((k + 0.5) / len(tasks), task) for k, task in enumerate(tasks)]
-    return [task for _, task in sorted(placed, key=lambda found: found[0])]
-
-
-def _tasks_of(
-    work: Work, more: tuple[WeightProduct, ...], block: int
-) -> list[GatherTask]:
-    if not work.part.shape:  # a trained number: all columns belong to it
-        return [GatherTask(work, work.right.width)]
-    tasks = []
-    width = work.part.shape[-1]
-    for first in range(0, width, block):
-        right = replace(work.right, offset=work.right.offset + first)
-        part = replace(work.part, offset=work.part.offset + first)
-        some = replace(work, right=right, part=part)
-        tasks.append(GatherTask(some, min(block, width - first), more))
-    return tasks
-
-
-def _relative(
-    first: Work, more: list[WeightProduct]
-) -> tuple[WeightProduct, ...]:
-    start = first.right.offset
-    return tuple(
-        replace(m, right=replace(m.right, offset=m.right.offset - start)) for m in more
-    )
 
 
 def emit_gathering(
@@ -126,36 +60,51 @@ def emit_gathering(
     code.b.ret_void()
 
 
+class _Columns(NamedTuple):
+    """Columns of a gradient: the address of the first row, and the rows' distance."""
+
+    start: ir.Value
+    stride: int
+
+
 class _GatherOne:
     def __init__(self, code: Code, gathering: Gathering, task: GatherTask):
         self.code = code
-        self.work = task.work
-        self.more = task.more
-        pointers, self.batch, self.timesteps, self.right, result = code.function.args
+        self.task = task
+        pointers, self.batch, self.timesteps, self.right, first = code.function.args
         self.buffers = {b.name: b for b in gathering.buffers}
         self.base = {
             b.name: code.pointer(pointers, i) for i, b in enumerate(gathering.buffers)
         }
-        self.result = code.at(self.base[f"grad_{task.work.part.variable}"], result)
+        self.first = first
+        self.result = self._columns(task.work.part)
         self.vectors = -(-task.columns // code.lanes)
         self.masks = [
             code.tail_mask(v * code.lanes, task.columns) for v in range(self.vectors)
         ]
 
+    def _columns(self, part: Part) -> _Columns:
+        """The task's columns of a gradient; the part is relative to the first."""
+        start = self.code.add(self.first, part.offset)
+        base = self.base[f"grad_{part.variable}"]
+        return _Columns(self.code.at(base, start), part.stride)
+
     def emit(self) -> None:
-        if isinstance(self.work, WeightSum):
-            self._sum(self.work)
-        elif isinstance(self.work, WeightRows):
-            self._rows(self.work)
+        work = self.task.work
+        if isinstance(work, WeightProduct):
+            self._products(work, *self.task.more)
+        elif isinstance(work, WeightRows) or work.part.shape:
+            self._added(work)
         else:
-            self._products(self.work, *self.more)
+            self._number(work)
         self.code.b.ret_void()
 
     def _products(self, *products: WeightProduct) -> None:
         code = self.code
         # The block's columns side by side: few pages, read again for all rows.
         near = code.b.alloca(code.vector, BLOCK * self.vectors)
-        self._clear(products[0].left.width)
+        for work in (products[0], *self.task.beside):
+            self._clear(work)
         for product in products:
             self._product(product, near)
 
@@ -165,6 +114,7 @@ class _GatherOne:
         spare = code.target.registers - self.vectors - 1
         rows = max(1, min(width, 8, spare // self.vectors))
         offset = code.add(self.right, work.right.offset)
+        beside = self.task.beside if work is self.task.work else ()
 
         def block(sample, begin, end) -> None:
             right, stride = self._walk(work.right, offset, sample, begin)
@@ -175,6 +125,8 @@ class _GatherOne:
                     target = code.add(code.mul(t, columns), v * code.lanes)
                     value = code.load_vector(code.at(right, source))
                     code.store_vector(value, code.at(near, target))
+            for added in beside:
+                self._add_block(added, near, columns, sample, begin, end)
             left, stride = self._walk(work.left, work.left.offset, sample, begin)
             scale = None
             if work.scale is not None:
@@ -182,7 +134,7 @@ class _GatherOne:
 
             def tile(first, rows: int) -> None:
                 sums = self._gather(rows, count, code.at(left, first), stride, near)
-                self._add_rows(first, rows, sums, scale)
+                self._add_tile(first, rows, sums, scale)
 
             whole = width - width % rows
             with code.loop(0, whole, rows) as first:
@@ -212,7 +164,7 @@ class _GatherOne:
             ends += [code.at(left, stride), code.at(right, self.vectors * code.lanes)]
         return ends[:-2]
 
-    def _add_rows(self, first, rows: int, sums, scale: ir.Value | None) -> None:
+    def _add_tile(self, first, rows: int, sums, scale: ir.Value | None) -> None:
         code = self.code
         for r in range(rows):
             row = code.add(first, r)
@@ -223,81 +175,86 @@ class _GatherOne:
                 value = sums[r * self.vectors + v]
                 if factor is not None:
                     value = code.b.fmul(value, factor)
-                self._add(row, v, value)
+                self._add(self.result, row, v, value)
 
-    def _sum(self, work: WeightSum) -> None:
+    def _added(self, work: Added) -> None:
+        """A sum, or rows, for which no product brings the values."""
+        self._clear(work)
+
+        def block(sample, begin, end) -> None:
+            values, stride = self._walk(work.right, self.right, sample, begin)
+            self._add_block(work, values, stride, sample, begin, end)
+
+        self._all(work.right, block)
+
+    def _add_block(self, work: Added, values, stride, sample, begin, end) -> None:
+        """Add the values of some steps, from an address on."""
+        columns = self._columns(work.part)
+        if isinstance(work, WeightRows):
+            self._add_rows(work, columns, values, stride, sample, begin, end)
+            return
+        for v, value in enumerate(self._total(values, stride, begin, end)):
+            self._add(columns, self.code.int(0), v, value)
+
+    def _total(self, values, stride, begin, end) -> list[ir.Value]:
         code = self.code
-        zero = code.constant(0.0)
+        start = [*[code.constant(0.0)] * self.vectors, values]
+        with code.fold(begin, end, start) as (_, (*sums, values), ends):
+            for v, so_far in enumerate(sums):
+                value = code.load_vector(code.at(values, v * code.lanes))
+                ends.append(code.b.fadd(so_far, value))
+            ends.append(code.at(values, stride))
+        return ends[:-1]
+
+    def _add_rows(
+        self, work: WeightRows, columns: _Columns, values, stride, sample, begin, end
+    ) -> None:
+        code = self.code
+        index, step = self._walk(work.index, work.index.offset, sample, begin)
+        with code.fold(begin, end, [index, values]) as (_, (index, values), ends):
+            ends += [code.at(index, step), code.at(values, stride)]
+            row, exists = code.row_number(code.load(index), work.part.shape[0])
+            with code.b.if_then(exists):
+                for v in range(self.vectors):
+                    value = code.load_vector(code.at(values, v * code.lanes))
+                    self._add(columns, row, v, value)
+
+    def _number(self, work: WeightSum) -> None:
+        """The gradient of a trained number: the sum of all columns."""
+        code = self.code
         vectors = [code.b.alloca(code.vector) for _ in range(self.vectors)]
         for v in vectors:
-            code.b.store(zero, v)
+            code.b.store(code.constant(0.0), v)
 
         def block(sample, begin, end) -> None:
-            pointer, stride = self._walk(work.right, self.right, sample, begin)
-            start = [zero] * self.vectors
-            with code.fold(begin, end, [*start, pointer]) as (_, now, ends):
-                *sums, right = now
-                for v, so_far in enumerate(sums):
-                    column = code.load_vector(code.at(right, v * code.lanes))
-                    ends.append(code.b.fadd(so_far, column))
-                ends.append(code.at(right, stride))
-            for v, total in enumerate(vectors):
+            values, stride = self._walk(work.right, self.right, sample, begin)
+            found = self._total(values, stride, begin, end)
+            for total, value in zip(vectors, found, strict=True):
                 so_far = code.b.load(total, typ=code.vector)
-                code.b.store(code.b.fadd(so_far, ends[v]), total)
+                code.b.store(code.b.fadd(so_far, value), total)
 
-        if self.buffers[work.right.buffer].kind == SAMPLE:  # summed over time already
-            with code.loop(0, self.batch) as sample:
-                block(sample, 0, 1)
-        else:
-            self._blocks(block)
-        found = [code.b.load(v, typ=code.vector) for v in vectors]
-        if work.part.shape:
-            for v, value in enumerate(found):
-                self._put(code.int(0), v, value)
-        else:
-            self._put_number(work, found)
-
-    def _rows(self, work: WeightRows) -> None:
-        code = self.code
-        self._clear(work.part.shape[0])
-
-        def block(sample, begin, end) -> None:
-            place = work.index
-            starts = [
-                *self._walk(place, place.offset, sample, begin),
-                *self._walk(work.right, self.right, sample, begin),
-            ]
-            index, index_stride, right, stride = starts
-            with code.fold(begin, end, [index, right]) as (_, (index, right), ends):
-                ends += [code.at(index, index_stride), code.at(right, stride)]
-                for v in range(self.vectors):
-                    far = code.add(code.mul(stride, 16), v * code.lanes)
-                    code.prefetch(code.at(right, far))
-                row, exists = code.row_number(code.load(index), work.part.shape[0])
-                with code.b.if_then(exists):
-                    for v in range(self.vectors):
-                        value = code.load_vector(code.at(right, v * code.lanes))
-                        self._add(row, v, value)
-
-        self._blocks(block)
-
-    def _clear(self, rows: int) -> None:
-        with self.code.loop(0, rows) as m:
-            for v in range(self.vectors):
-                self._put(m, v, self.code.constant(0.0))
+        self._all(work.right, block)
+        self._put_number(work, [code.b.load(v, typ=code.vector) for v in vectors])
 
     def _put_number(self, work: WeightSum, found: list[ir.Value]) -> None:
-        """Store the gradient of a trained number: the sum of all columns."""
         code = self.code
         if work.right.width == 1:
-            code.store(code.lane(found[0], 0), self.result)
+            code.store(code.lane(found[0], 0), self.result.start)
             return
         zero = total = code.constant(0.0)
         for value, mask in zip(found, self.masks, strict=True):
             if mask is not None:
                 value = code.b.select(mask, value, zero)
             total = code.b.fadd(total, value)
-        code.store(code.across(total, code.b.fadd), self.result)
+        code.store(code.across(total, code.b.fadd), self.result.start)
+
+    def _all(self, right: Place, block: Callable) -> None:
+        """All samples and steps; samples alone of what is summed over time already."""
+        if self.buffers[right.buffer].kind != SAMPLE:
+            self._blocks(block)
+            return
+        with self.code.loop(0, self.batch) as sample:
+            block(sample, 0, 1)
 
     def _blocks(self, block: Callable) -> None:
         code = self.code
@@ -348,17 +305,22 @@ class _GatherOne:
         start = code.add(code.mul(entry, buffer.width), offset)
         return code.at(self.base[place.buffer], start), code.int(stride)
 
-    def _address(self, row, vector: int) -> ir.Value:
+    def _clear(self, work: Work) -> None:
+        """Zeros for all rows of a gradient."""
+        part, columns = work.part, self._columns(work.part)
+        with self.code.loop(0, part.shape[0] if len(part.shape) > 1 else 1) as row:
+            for v in range(self.vectors):
+                zero = self.code.constant(0.0)
+                address = self._address(columns, row, v)
+                self.code.store_vector(zero, address, self.masks[v])
+
+    def _add(self, columns: _Columns, row, vector: int, value: ir.Value) -> None:
+        code, mask = self.code, self.masks[vector]
+        address = self._address(columns, row, vector)
+        so_far = code.load_vector(address, mask)
+        code.store_vector(code.b.fadd(so_far, value), address, mask)
+
+    def _address(self, columns: _Columns, row, vector: int) -> ir.Value:
         code = self.code
-        first = code.mul(row, self.work.part.stride)
-        return code.at(self.result, code.add(first, vector * code.lanes))
-
-    def _put(self, row, vector: int, value: ir.Value) -> None:
-        self.code.store_vector(value, self._address(row, vector), self.masks[vector])
-
-    def _add(self, row, vector: int, value: ir.Value) -> None:
-        address = self._address(row, vector)
-        so_far = self.code.load_vector(address, self.masks[vector])
-        self.code.store_vector(
-            self.code.b.fadd(so_far, value), address, self.masks[vector]
-        )
+        first = code.mul(row, columns.stride)
+        return code.at(columns.start, code.add(first, vector * code.lanes))
