@@ -72,6 +72,7 @@ def gradient(
     return tape.gradient(found, list(arrays), unconnected_gradients=zero)  # pyright: ignore
 
 
+@tf.autograph.experimental.do_not_convert  # it would rewrite the compiler as well
 def recurrent(
     request: Request,
     inputs: Mapping[str, tf.Tensor],
