@@ -26,6 +26,8 @@ def random_point(request: Request, rng, batch: int = 3, timesteps: int = 5) -> P
     sized, names = request.sized, step_graph(request)[1]
     states = random_states(sized, batch, rng)
     inputs = {"x": rng.normal(size=(batch, timesteps, request.features))}
+    if request.lookup:
+        inputs["x"] = rng.integers(0, request.features, (batch, timesteps, 1))
     for name in request.dropout:
         size = request.features if name.startswith("dropout") else sized.state_size[0]
         inputs[name] = rng.integers(0, 2, size=(batch, size)) * 1.25

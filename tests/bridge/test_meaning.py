@@ -67,6 +67,19 @@ CASES = {
     "every state masked": Request(
         GRU, 4, mask="zero", every_state=True, sequence=False
     ),
+    "lookup": Request(LSTM, 7, lookup=True),
+    "lookup masked": Request(leaky(5), 2, lookup=True, mask="hold", resets=True),
+    "lookup and all": Request(
+        LSTM,
+        4,
+        lookup=True,
+        against_time=True,
+        mask="zero",
+        dropout=("recurrent_dropout.f", "recurrent_dropout.o"),
+        zoneout=(("h", None), ("c", 0.3)),
+        every_state=True,
+        **TRAINED,
+    ),
     "all": Request(
         LSTM,
         4,
@@ -78,7 +91,7 @@ CASES = {
         **TRAINED,
     ),
 }
-IN_FLOAT32 = ("rnn", "gru", "scalars", "all")
+IN_FLOAT32 = ("rnn", "gru", "scalars", "lookup", "all")
 
 
 @pytest.fixture(autouse=True)

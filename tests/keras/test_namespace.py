@@ -17,13 +17,14 @@ MODULES = sorted(
     for name, value in vars(keras).items()
     if isinstance(value, ModuleType) and not name.startswith("_")
 )
-RECURRENT = {
+OURS = {
     "GRU",
     "GRUCell",
     "LSTM",
     "LSTMCell",
     "RNN",
     "Bidirectional",
+    "Embedding",
     "SimpleRNN",
     "SimpleRNNCell",
     "StackedRNNCells",
@@ -34,13 +35,13 @@ def public(module):
     return {name for name in dir(module) if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("name", sorted(RECURRENT))
-def test_recurrent_layers_are_ours(name):
+@pytest.mark.parametrize("name", sorted(OURS))
+def test_these_layers_are_ours(name):
     assert getattr(layers, name) is getattr(ours, name)
     assert issubclass(getattr(layers, name), getattr(keras.layers, name))
 
 
-@pytest.mark.parametrize("name", sorted(public(keras.layers) - RECURRENT))
+@pytest.mark.parametrize("name", sorted(public(keras.layers) - OURS))
 def test_other_layers_are_those_of_keras(name):
     assert getattr(layers, name) is getattr(keras.layers, name)
 

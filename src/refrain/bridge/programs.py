@@ -50,11 +50,11 @@ def arguments_of(
     Args:
         kernel: the kernel.
         request: what it was wanted for.
-        inputs: `x` `(batch, timesteps, features)`, of one number where the request is
-            one of `lookup`; whatever else the changes of the
-            request read, by leaf name: dropout masks `(batch, size)`; drawn zoneout
-            `(batch, timesteps, size)`; `mask` and `resets` `(batch, timesteps)`, 1
-            where a step counts and where a sequence begins anew.
+        inputs: `x` `(batch, timesteps, features)`, or `(batch, timesteps, 1)` for a
+            `lookup`; whatever else the changes of the request read, by leaf name:
+            dropout masks `(batch, size)`; drawn zoneout `(batch, timesteps, size)`;
+            `mask` and `resets` `(batch, timesteps)`, 1 where a step counts and where a
+            sequence begins anew.
         variables: the cell's variables by name, `start.<state>` among them where
             resets lead to trained states.
         states: first states, each `(batch, size)`.

@@ -46,4 +46,4 @@ def with_lookup(graph: Graph) -> Graph:
             return index
         return op("row", *operands) if x in node.inputs else None
 
-    return rewrite(replace(graph, names={}), rule)
+    return rewrite(graph, rule)

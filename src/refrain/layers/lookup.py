@@ -77,8 +77,9 @@ class Lookup:
 
         Those below zero count from the end, as in Keras on JAX and torch.
         """
-        words: Any = ops.cast(self.words, self.vectors.dtype)
-        return ops.expand_dims(ops.where(words < 0, words + self.count, words), -1)
+        words: Any = ops.cast(self.words, "int32")
+        index = ops.where(words < 0, words + self.count, words)
+        return ops.cast(ops.expand_dims(index, -1), self.vectors.dtype)
 
     def sequences(self) -> Any:
         """The vectors of the words, `(batch, timesteps, features)`."""
@@ -120,7 +121,7 @@ def _times_written(tensor: Any) -> int:
 def _of_input(sized: SizedCell) -> list[str]:
     """Variables of matrices that the input is multiplied with.
 
-    None where such a matrix shares its variable with other weights.
+    Empty where such a matrix shares its variable with other weights.
     """
     found = []
     for variable in sized.variables(1):
