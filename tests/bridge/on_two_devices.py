@@ -59,6 +59,24 @@ def test_a_sharded_batch_stays_sharded(loss, batch):
     assert all(half in line for line in text.splitlines() if "refrain_" in line)
 
 
+def test_words_are_looked_up_on_each_device(rng):
+    layer = layers.LSTM(5)
+    model = keras.Sequential([layers.Embedding(9, FEATURES), layer])
+    model.build((BATCH, STEPS))
+    weights = [v.value for v in model.trainable_variables]
+    frozen = [v.value for v in model.non_trainable_variables]
+
+    def loss(weights, words):
+        outputs, _ = model.stateless_call(weights, frozen, words)
+        return jnp.sum(outputs**2)
+
+    words = rng.integers(0, 9, (BATCH, STEPS))
+    slope = jax.jit(jax.value_and_grad(loss))
+    found = slope(jax.device_put(weights, WHOLE), jax.device_put(words, SPLIT))
+    close(found, slope(weights, words))
+    assert layer.looked_up == 9
+
+
 def test_sharded_weights_are_gathered(loss, batch):
     loss, weights = loss
     columns = NamedSharding(DEVICES, PartitionSpec(None, "batch"))

@@ -192,6 +192,16 @@ def test_a_gradient_by_the_vectors_is_there_on_jax_as_well(words, rng):
     assert float(abs(found).sum()) > 0
 
 
+def test_it_can_be_quantised(words, rng):
+    model = network(layers.Embedding, recurrent(), rng)
+    before = ops.convert_to_numpy(model(words))
+    model.layers[0].quantize("int8")
+    assert model.layers[0].quantization_mode == "int8"
+    found = ops.convert_to_numpy(model(words))
+    assert used(model.layers[1]) is None
+    assert 0 < np.abs(found - before).max() < 0.05
+
+
 def test_a_file_brings_it_back(tmp_path, words, rng):
     model = network(layers.Embedding, recurrent(), rng)
     model.save(tmp_path / "m.keras")

@@ -10,13 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import keras
 from keras import ops
 from keras.src.backend.common.tensor_attributes import get_tensor_attr, set_tensor_attr
 
-from refrain.cells import SizedCell
+from refrain.cells import Cell, SizedCell
 from refrain.graph.changes import Changes
 from refrain.graph.dropout import INPUT
 from refrain.graph.lookup import FEATURES, reads_products
@@ -38,6 +39,13 @@ class Embedding(keras.layers.Embedding):
             lookup = Lookup(inputs, vectors, _times_written(found))
             set_tensor_attr(found, _ATTRIBUTE, lookup)
         return found
+
+    def quantize(
+        self, mode: Any = None, type_check: bool = True, config: Any = None
+    ) -> Any:
+        """Keras's, which refuses classes that derive from its own."""
+        derived = type(self) is not Embedding
+        return super().quantize(mode, type_check and derived, config)
 
     def _inside(self) -> bool:
         """Whether the output is but a step inside of a model.
@@ -109,8 +117,7 @@ def lookup_of(sequences: Any, sized: SizedCell, changes: Changes) -> Lookup | No
     if len(shape) != 2 or None in shape or math.prod(shape) < 2 * lookup.count:
         return None
     dropped = any(name.startswith(INPUT) for name in changes.dropout)
-    fits = not dropped and reads_products(sized.graph) and _of_input(sized)
-    return lookup if fits else None
+    return None if dropped or not _of_input(sized) else lookup
 
 
 def _times_written(tensor: Any) -> int:
@@ -118,16 +125,23 @@ def _times_written(tensor: Any) -> int:
     return getattr(tensor, "_version", 0)
 
 
-def _of_input(sized: SizedCell) -> list[str]:
-    """Variables of matrices that the input is multiplied with.
+def _of_input(sized: SizedCell) -> tuple[str, ...]:
+    """Variables of the matrices that the input is multiplied with.
 
-    Empty where such a matrix shares its variable with other weights.
+    Empty where a cell reads more of its input than products, or where such a matrix
+    shares its variable with other weights.
     """
+    return _matrices(sized.cell, tuple(sized.options.items()))
+
+
+@cache
+def _matrices(cell: Cell, options: tuple[tuple[str, Any], ...]) -> tuple[str, ...]:
+    sized = SizedCell(cell, dict.fromkeys(cell.sizes, 1), dict(options))
     found = []
-    for variable in sized.variables(1):
+    for variable in sized.variables(1) if reads_products(sized.graph) else ():
         reads = [w.shape[:1] == (FEATURES,) for w in variable.weights.values()]
         if any(reads):
             found.append(variable.name)
         if any(reads) and not all(reads):
-            return []
-    return found
+            return ()
+    return tuple(found)
