@@ -135,9 +135,7 @@ def run_cell(
     if run.lookup is None:
         return _bridge().by_device(kernel, scan, (x, *rest), required)
     return _bridge().by_device(
-        lambda words, vectors, *rest: _look_up(
-            sized, run, Lookup(words, vectors), *rest
-        ),
+        partial(_look_up, sized, run),
         lambda words, vectors, *rest: scan(Lookup(words, vectors).sequences(), *rest),
         (run.lookup.words, run.lookup.vectors, *rest),
         required,
@@ -168,8 +166,9 @@ def _scan(sized, variables, run, x: Any, beside, states, arrays) -> Ran:
     )
 
 
-def _look_up(sized, run, lookup: Lookup, beside, states, arrays) -> Ran:
+def _look_up(sized, run, words, vectors, beside, states, arrays) -> Ran:
     """Run the kernel on words, with what the input's products are for each of them."""
+    lookup = Lookup(words, vectors)
     run = replace(run, changes=replace(run.changes, lookup=True))
     arrays, index = lookup.projected(sized, arrays), lookup.index()
     return _call_kernel(sized, run, lookup.count, index, beside, states, arrays)

@@ -128,8 +128,8 @@ class _GradientStep:
         gradient, stores = self.gradient, {**streams, **self.totals.after}
         found: dict[Node, list[Place]] = {node: [p] for node, p in stores.items()}
         stored = {f"{state}_prev": place for state, place in self.carry.items()}
-        if gradient.leaves["x"].shape:  # an index has no gradient
-            stored["x"] = Place("grad_x", 0, self.task.sizes["features"])
+        for buffer in self.task.grad_x():
+            stored["x"] = Place(buffer.name, 0, buffer.width)
         for name, place in stored.items():
             node = as_wide(gradient.results[f"grad_{name}"], gradient.leaves[name])
             found.setdefault(node, []).append(place)
@@ -157,14 +157,13 @@ def _move(levels: Sequence[Level], moved: Mapping[Place, Place]) -> None:
 def _gradient_program(step, inputs, history, stream, layout) -> Program:
     task, totals, carry = step.task, step.totals, step.carry
     arriving = (*task.sequences("grad_"), *task.samples("grad_last_"))
-    grad_x = Buffer("grad_x", SEQUENCE, task.sizes["features"], task.against_time)
     return Program(
         f"{task.graph.name} backward",
         task.sizes,
         backward=True,
         inputs=(*inputs, *task.weights(), history, *arriving),
         outputs=(
-            *([grad_x] if step.gradient.leaves["x"].shape else []),
+            *task.grad_x(),
             *task.samples("grad_first_"),
             stream,
             *totals.buffers,

@@ -289,7 +289,7 @@ class Gathering:
     outputs: tuple[Buffer, ...]
     products: tuple[WeightProduct, ...]
     sums: tuple[WeightSum, ...]
-    rows: tuple[WeightRows, ...] = ()
+    rows: tuple[WeightRows, ...]
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:

@@ -88,6 +88,13 @@ class Task:
             for s in self.states
         )
 
+    def grad_x(self) -> tuple[Buffer, ...]:
+        """A buffer for the gradient of the input; none for an index, which has none."""
+        if not self.graph.leaves["x"].shape:
+            return ()
+        width = self.sizes["features"]
+        return (Buffer("grad_x", SEQUENCE, width, self.against_time),)
+
     def leaving(self) -> dict[str, tuple[Node, Place]]:
         """What leaves at each step by name of its result: the output is called `y`."""
         found: dict[str, tuple[Node, Place]] = {}
