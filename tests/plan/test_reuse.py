@@ -68,8 +68,8 @@ def test_a_gradient_lies_over_what_it_is_computed_from():
     tape = next(b for b in plan.forward.outputs if b.name == "tape")
     streams = next(b for b in plan.backward.outputs if b.name == "streams")
     assert streams.over == "tape"
-    # Two states and five saved values of 20 units in 32 numbers, and no gradient more.
-    assert streams.width == tape.width == 7 * 32 + 16
+    # Two states and four saved values of 20 units in 32 numbers, and no gradient more.
+    assert streams.width == tape.width == 6 * 32 + 16
 
 
 def test_what_is_stored_as_it_was_read_is_read_before_its_place_is_taken():

@@ -1,7 +1,8 @@
 """Save or recompute: which forward values the backward pass finds on the tape.
 
-What took a product, a function or a reduction to compute is saved; sums and products
-of saved values are computed again, which is cheaper than their traffic.
+What took a product or a reduction to compute is saved. Computed again is what is no
+dearer than its traffic: sums and products of what the backward pass finds, and some
+functions of it that take as long as a store and a load, such as an LSTM's `tanh(c)`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ CHEAP = {
         *("abs", "sign", "greater", "equal", "where", "broadcast", "size"),
     )
 }
+# Divisions, and functions of more than one exponential, are dearer than their traffic.
+FUNCTIONS = {OPS[name] for name in ("exp", "expm1", "sigmoid", "sqrt", "tanh")}
 
 
 def choose_saved(
@@ -53,8 +56,8 @@ def choose_saved(
     for node in forward.nodes():
         if node in found:
             continue
-        cheap = node.op in CHEAP and all(i in found for i in node.inputs)
-        if cheap and node not in streamed:
+        again = node.op in CHEAP or node.op in FUNCTIONS
+        if again and node not in streamed and all(i in found for i in node.inputs):
             found.add(node)  # recomputed where it is read
         elif node in read:
             saved.append(node)

@@ -67,6 +67,13 @@ class _Columns(NamedTuple):
     stride: int
 
 
+class _Walk(NamedTuple):
+    """Where a value lies at a moment, and how far it is to the next moment."""
+
+    start: ir.Value
+    stride: ir.Value
+
+
 class _GatherOne:
     def __init__(self, code: Code, gathering: Gathering, task: GatherTask):
         self.code = code
@@ -117,23 +124,25 @@ class _GatherOne:
         beside = self.task.beside if work is self.task.work else ()
 
         def block(sample, begin, end) -> None:
-            right, stride = self._walk(work.right, offset, sample, begin)
+            right = self._walk(work.right, offset, sample, begin)
             count = code.sub(end, begin)
-            with code.loop(0, count) as t:
-                for v in range(self.vectors):
-                    source = code.add(code.mul(t, stride), v * code.lanes)
-                    target = code.add(code.mul(t, columns), v * code.lanes)
-                    value = code.load_vector(code.at(right, source))
-                    code.store_vector(value, code.at(near, target))
+            self._bring_near(right, count, near)
             for added in beside:
                 self._add_block(added, near, columns, sample, begin, end)
-            left, stride = self._walk(work.left, work.left.offset, sample, begin)
+            next_block = code.at(right.start, code.mul(count, right.stride))
+            left = self._walk(work.left, work.left.offset, sample, begin)
             scale = None
             if work.scale is not None:
                 scale, _ = self._walk(work.scale, work.scale.offset, sample, 0)
 
             def tile(first, rows: int) -> None:
-                sums = self._gather(rows, count, code.at(left, first), stride, near)
+                # Each tile calls one vector a step of the columns that come next.
+                number = code.b.udiv(code.int(first), code.int(rows))
+                vector = code.b.urem(number, code.int(self.vectors))
+                coming = code.at(next_block, code.mul(vector, code.lanes))
+                operands = left._replace(start=code.at(left.start, first)), near
+                called = right._replace(start=coming)
+                sums = self._gather(rows, count, *operands, called)
                 self._add_tile(first, rows, sums, scale)
 
             whole = width - width % rows
@@ -144,25 +153,40 @@ class _GatherOne:
 
         self._blocks(block)
 
-    def _gather(self, rows: int, steps, left, stride, near) -> list[ir.Value]:
-        """Products of a block's steps for some rows of the result."""
+    def _bring_near(self, right: _Walk, count, near) -> None:
+        """Copy a block's columns to where they lie side by side."""
+        code = self.code
+        with code.loop(0, count) as t:
+            for v in range(self.vectors):
+                source = code.add(code.mul(t, right.stride), v * code.lanes)
+                target = code.mul(code.add(code.mul(t, self.vectors), v), code.lanes)
+                value = code.load_vector(code.at(right.start, source))
+                code.store_vector(value, code.at(near, target))
+
+    def _gather(self, rows: int, steps, left: _Walk, near, coming: _Walk):
+        """Products of a block's steps for some rows of the result.
+
+        They take time, in which the nearest cache is called what comes next.
+        """
         code, vectors = self.code, range(self.vectors)
         zero = code.constant(0.0)
-        start = [*[zero] * (rows * self.vectors), left, near]
-        ahead = code.mul(stride, AHEAD)
-        with code.fold(0, steps, start) as (_, (*sums, left, right), ends):
-            code.prefetch(code.at(left, ahead))
+        start = [*[zero] * (rows * self.vectors), left.start, near, coming.start]
+        ahead = code.mul(left.stride, AHEAD)
+        with code.fold(0, steps, start) as (_, (*sums, here, right, called), ends):
+            code.prefetch(code.at(here, ahead))
+            code.prefetch(called)
             columns = [
                 code.load_vector(code.at(right, v * code.lanes)) for v in vectors
             ]
             for r in range(rows):
-                value = code.spread(code.load(code.at(left, r)))
+                value = code.spread(code.load(code.at(here, r)))
                 ends += [
                     code.multiply_add(value, columns[v], sums[r * self.vectors + v])
                     for v in vectors
                 ]
-            ends += [code.at(left, stride), code.at(right, self.vectors * code.lanes)]
-        return ends[:-2]
+            after = code.at(here, left.stride), code.at(called, coming.stride)
+            ends += [after[0], code.at(right, self.vectors * code.lanes), after[1]]
+        return ends[:-3]
 
     def _add_tile(self, first, rows: int, sums, scale: ir.Value | None) -> None:
         code = self.code
@@ -287,12 +311,11 @@ class _GatherOne:
             ]
         return ends[0], ends[1]
 
-    def _walk(self, place: Place, offset, sample, moment) -> tuple[ir.Value, ir.Value]:
-        """Where a value lies at a moment, and how far it is to the next moment."""
+    def _walk(self, place: Place, offset, sample, moment) -> _Walk:
         code, buffer = self.code, self.buffers[place.buffer]
         if buffer.kind == SAMPLE:
             start = code.add(code.mul(sample, buffer.width), offset)
-            return code.at(self.base[place.buffer], start), code.int(0)
+            return _Walk(code.at(self.base[place.buffer], start), code.int(0))
         moments = self.timesteps
         stride = buffer.width
         if buffer.kind == HISTORY:
@@ -303,7 +326,7 @@ class _GatherOne:
             stride = -stride
         entry = code.add(code.mul(sample, moments), moment)
         start = code.add(code.mul(entry, buffer.width), offset)
-        return code.at(self.base[place.buffer], start), code.int(stride)
+        return _Walk(code.at(self.base[place.buffer], start), code.int(stride))
 
     def _clear(self, work: Work) -> None:
         """Zeros for all rows of a gradient."""

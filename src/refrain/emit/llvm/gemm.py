@@ -12,7 +12,7 @@ from llvmlite import ir
 
 from refrain.emit.llvm.code import Code
 from refrain.emit.llvm.storage import load_weights, weights_at
-from refrain.plan.program import Loop, Stage, Term
+from refrain.plan.program import Loop, Stage
 
 UNROLL = 4
 
@@ -84,52 +84,3 @@ def _multiply_row(code, stage: Stage, loop: Loop, rows, packed, sums, k) -> None
             for r, value in enumerate(lefts[term.left]):
                 into = sums[term.sum_index][r]
                 into[v] = code.multiply_add(value, right, into[v])
-
-
-def pack_loop(
-    code: Code, stage: Stage, loop: Loop, packed: ir.Value, variables: dict
-) -> None:
-    """Pack the weights of a loop: [block][row of the matrix][term][vector][lane].
-
-    Units that do not exist get zeros.
-    """
-    block = stage.vectors * code.lanes
-    blocks = -(-stage.width // block)
-    with code.loop(0, blocks) as j, code.loop(0, loop.length) as k:
-        first = code.mul(j, block)
-        row = code.add(code.mul(j, loop.length), k)
-        into = code.at(
-            packed, code.add(code.mul(row, len(loop.terms) * block), loop.packed)
-        )
-        for number, term in enumerate(loop.terms):
-            base = code.at(variables[term.matrix.variable], term.matrix.offset)
-            for v in range(stage.vectors):
-                unit = code.add(first, v * code.lanes)
-                target = code.at(into, number * block + v * code.lanes)
-                if term.transposed:
-                    _pack_column(code, stage, term, base, k, unit, target)
-                else:
-                    source = code.add(code.mul(k, term.matrix.stride), unit)
-                    mask = code.tail_mask(unit, stage.width)
-                    vector = code.load_vector(code.at(base, source), mask)
-                    code.store_vector(vector, target)
-
-
-def _pack_column(
-    code: Code,
-    stage: Stage,
-    term: Term,
-    base: ir.Value,
-    k: ir.Value,
-    unit: ir.Value,
-    target: ir.Value,
-) -> None:
-    with code.loop(0, code.lanes) as lane:
-        wanted = code.add(unit, lane)
-        there = code.smaller(wanted, stage.width - 1)  # read inside the matrix always
-        value = code.load(
-            code.at(base, code.add(code.mul(there, term.matrix.stride), k))
-        )
-        exists = code.b.icmp_signed("<", wanted, code.int(stage.width))
-        zero = ir.Constant(code.number, 0.0)
-        code.store(code.b.select(exists, value, zero), code.at(target, lane))

@@ -12,7 +12,8 @@ from llvmlite import ir
 
 from refrain.emit.llvm.code import ENTRY, I1, I64, Code
 from refrain.emit.llvm.control import ask_for_large_pages, flush_denormals
-from refrain.emit.llvm.gemm import Sums, pack_loop
+from refrain.emit.llvm.gemm import Sums
+from refrain.emit.llvm.pack import pack_loop
 from refrain.emit.llvm.sweep import Sweep
 from refrain.emit.llvm.vectors import Target
 from refrain.graph.node import Node
