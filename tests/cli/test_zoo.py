@@ -106,7 +106,7 @@ def test_memory_is_told(refrain):
     shown = refrain("show", "lstm", "--features", 3, "--units", 5).out
     assert "  weights: 4·(f·u + u² + u) numbers = 720 bytes\n" in shown
     assert "  states: 2·u numbers a sample = 40 bytes\n" in shown
-    assert "  tape of training: 7·u numbers a sample and step = 140 bytes\n" in shown
+    assert "  tape of training: 6·u numbers a sample and step = 120 bytes\n" in shown
 
 
 def test_the_equations_alone_as_latex(refrain):
