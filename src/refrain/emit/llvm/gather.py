@@ -139,10 +139,10 @@ class _GatherOne:
                 # Each tile calls one vector a step of the columns that come next.
                 number = code.b.udiv(code.int(first), code.int(rows))
                 vector = code.b.urem(number, code.int(self.vectors))
-                coming = code.at(next_block, code.mul(vector, code.lanes))
-                operands = left._replace(start=code.at(left.start, first)), near
-                called = right._replace(start=coming)
-                sums = self._gather(rows, count, *operands, called)
+                line = code.at(next_block, code.mul(vector, code.lanes))
+                coming = _Walk(line, right.stride)
+                operand = _Walk(code.at(left.start, first), left.stride)
+                sums = self._gather(rows, count, operand, near, coming)
                 self._add_tile(first, rows, sums, scale)
 
             whole = width - width % rows
@@ -166,7 +166,7 @@ class _GatherOne:
     def _gather(self, rows: int, steps, left: _Walk, near, coming: _Walk):
         """Products of a block's steps for some rows of the result.
 
-        They take time, in which the nearest cache is called what comes next.
+        Meanwhile what comes next is called into the nearest cache.
         """
         code, vectors = self.code, range(self.vectors)
         zero = code.constant(0.0)
@@ -184,8 +184,11 @@ class _GatherOne:
                     code.multiply_add(value, columns[v], sums[r * self.vectors + v])
                     for v in vectors
                 ]
-            after = code.at(here, left.stride), code.at(called, coming.stride)
-            ends += [after[0], code.at(right, self.vectors * code.lanes), after[1]]
+            ends += [
+                code.at(here, left.stride),
+                code.at(right, self.vectors * code.lanes),
+                code.at(called, coming.stride),
+            ]
         return ends[:-3]
 
     def _add_tile(self, first, rows: int, sums, scale: ir.Value | None) -> None:

@@ -22,17 +22,17 @@ def pack_loop(
     Units that do not exist get zeros.
     """
     block = stage.vectors * code.lanes
-    row = len(loop.terms) * block  # numbers that a round of the loop reads
     blocks = -(-stage.width // block)
+    row = len(loop.terms) * block  # numbers that a round of the loop reads
     for number, term in enumerate(loop.terms):
         start = code.at(packed, loop.packed + number * block)
         matrix = code.at(variables[term.matrix.variable], term.matrix.offset)
+        size = term.matrix.stride, stage.width, loop.length
         pack = _pack_columns if term.transposed else _pack_rows
-        with code.loop(0, blocks) as j, code.loop(0, block, code.lanes) as lane:
-            unit = code.add(code.mul(j, block), lane)
-            into = code.add(code.mul(j, loop.length * row), lane)
-            size = term.matrix.stride, stage.width, loop.length
-            pack(code, matrix, unit, *size, code.at(start, into), row)
+        with code.loop(0, blocks) as j, code.loop(0, block, code.lanes) as vector:
+            unit = code.add(code.mul(j, block), vector)
+            into = code.at(start, code.add(code.mul(j, loop.length * row), vector))
+            pack(code, matrix, unit, *size, into, row)
 
 
 def _pack_rows(code: Code, matrix, unit, stride, width, length, into, row) -> None:
@@ -60,8 +60,8 @@ def _pack_columns(code: Code, matrix, unit, stride, width, length, into, row) ->
             vector = code.load_vector(code.at(matrix, source), mask)
             exists = code.b.icmp_signed("<", wanted, code.int(width))
             square.append(code.b.select(exists, vector, zero))
-        for side_k, vector in enumerate(_turned(code, square)[:side]):
-            target = code.mul(code.add(k, side_k), row)
+        for n, vector in enumerate(_turned(code, square)[:side]):
+            target = code.mul(code.add(k, n), row)
             code.store_vector(vector, code.at(into, target))
 
 
