@@ -270,6 +270,7 @@ def _constant(text: pd.Series, name: str) -> str:
     if len(found) > 1:
         raise DataError(
             f"static column {name!r}: expected one value for a series, received "
-            f"{found[0]!r} and {found[1]!r}; name it in --past or --future"
+            f"{found[0]!r} and {found[1]!r}; a column that changes belongs to --past "
+            "or --future when a model is trained"
         )
     return found[0] if found else ""
