@@ -9,7 +9,7 @@ from refrain.graph.evaluate import run
 from refrain.graph.functions import ACTIVATIONS
 from refrain.runtime.driver import Request
 from tests.randoms import unpacked
-from tests.runtime.test_kernels import kernel_results
+from tests.runtime.reference import kernel_results
 
 UNITS = 19
 

@@ -11,7 +11,7 @@ from refrain.bridge.numpy import call
 from refrain.cells import cell, vector
 from refrain.runtime.driver import Request, kernel_for
 from tests.emit.functions import is_denormal
-from tests.runtime.test_kernels import kernel_results
+from tests.runtime.reference import kernel_results
 
 MACHINE = platform.machine().lower()
 

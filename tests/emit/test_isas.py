@@ -12,7 +12,7 @@ from refrain.errors import KernelError
 from refrain.runtime import driver
 from refrain.runtime.compile import Library, assembly, compile_object
 from refrain.runtime.driver import Request
-from tests.runtime.test_kernels import assert_equals_interpreter, normalised
+from tests.runtime.reference import assert_equals_interpreter, normalised
 
 WIDEST, *SMALLER = [isa.name for isa in host_isas()]
 CELLS = [cells.lstm, cells.gru, normalised]

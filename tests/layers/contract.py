@@ -147,6 +147,16 @@ def array(tensor: Any) -> np.ndarray:
     return ops.convert_to_numpy(tensor)
 
 
+def flat(found):
+    return [array(f) for f in keras.tree.flatten(found)]
+
+
+def close(found, expected, error=2e-6):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=error)
+
+
 def without_gradients() -> Any:
     if keras.backend.backend() != "torch":
         return nullcontext()

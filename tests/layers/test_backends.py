@@ -12,12 +12,13 @@ import pytest
 HERE = Path(__file__).parent
 SAME = {
     "torch": (
-        *("contract", "masks", "states", "cells", "float32", "float64"),
+        *("contract", "masks", "states", "mistakes", "cells", "float32", "float64"),
         *("traced", "sight", "unread", "differential"),
-        *("linear", "beyond", "truncation", "embedding"),
+        *("linear", "beyond", "both_directions", "truncation", "embedding"),
     ),
     "tensorflow": (
-        *("masks", "unread", "differential", "beyond", "truncation", "embedding"),
+        *("masks", "mistakes", "unread", "differential"),
+        *("beyond", "both_directions", "truncation", "embedding"),
     ),
 }
 

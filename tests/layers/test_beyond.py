@@ -8,15 +8,15 @@ from itertools import pairwise
 import keras
 import numpy as np
 import pytest
-from keras import ops
 
 from refrain import cells, layers
-from refrain.errors import CellError, CellShapeError
 from tests.layers.contract import (
     Case,
     Trial,
     array,
+    close,
     copy_weights,
+    flat,
     initial_states,
     mask_of,
     random_weight,
@@ -61,16 +61,6 @@ def resets(rng):
     found = rng.random((BATCH, STEPS)) < 0.3
     found[0, 3], found[1] = True, False
     return found
-
-
-def flat(found):
-    return [array(f) for f in keras.tree.flatten(found)]
-
-
-def close(found, expected, error=2e-6):
-    assert len(found) == len(expected)
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=0, atol=error)
 
 
 def step_by_step(layer, x, states, before=lambda t, states: states, mask=None):
@@ -146,17 +136,6 @@ def test_a_reset_begins_a_sequence_anew(kind, x, resets, trained, rng):
             expected, *ends = flat(layer(x[k : k + 1, begin:end], **own))
             np.testing.assert_allclose(y[k, begin:end], expected[0], atol=2e-6)
         close([s[k] for s in last], [e[0] for e in ends])
-
-
-@pytest.mark.usefixtures("path")
-def test_both_directions_see_the_same_pieces(x):
-    layer = layers.Bidirectional(layers.GRU(5, return_sequences=True))
-    layer.build(x.shape)
-    resets = np.zeros((BATCH, STEPS), bool)
-    resets[:, [0, 3]] = True
-    (found,) = flat(layer(x, resets=resets))
-    pieces = [flat(layer(p))[0] for p in (x[:, :3], x[:, 3:])]
-    close([found], [np.concatenate(pieces, axis=1)])
 
 
 def test_a_stack_turned_round_resets_where_its_first_cell_does(x):
@@ -368,108 +347,6 @@ def _compare_slopes(kind, resets):
 
     eps = 1e-5
     assert slope == pytest.approx((loss(eps) - loss(-eps)) / (2 * eps), rel=1e-6)
-
-
-# -- mistakes ------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("call", "text"),
-    [
-        (
-            {"resets": np.ones((3, 6), bool)},
-            r"resets of shape \(3, 7\), received \(3, 6",
-        ),
-        ({"lengths": np.ones((2,), int)}, r"lengths of shape \(3,\), received \(2,\)"),
-        ({"lengths": np.ones(3)}, "expected lengths to be integers, received float"),
-        (
-            {"lengths": np.array([1, 8, 2])},
-            "0 to 7, the number of steps; received 8",
-        ),
-        ({"lengths": np.array([1, -1, 2])}, "lengths from 0 to 7.*received -1"),
-        (
-            {"lengths": np.array([1, 2, 2]), "mask": np.ones((3, 7), bool)},
-            "expected a mask or lengths, received both",
-        ),
-    ],
-)
-@pytest.mark.parametrize(
-    "of", [layers.LSTM, lambda n: layers.Bidirectional(layers.GRU(n))]
-)
-def test_wrong_calls_are_told(of, call, text, x):
-    with pytest.raises((CellError, CellShapeError), match=text):
-        of(3)(x, **call)
-
-
-@pytest.mark.parametrize(
-    ("zoneout", "text"),
-    [
-        (1.0, "expected 0 <= zoneout < 1, received 1.0"),
-        (-0.1, "expected 0 <= zoneout < 1, received -0.1"),
-        ({"s": 0.1}, "zoneout for states among h, c, received one for 's'"),
-        ("much", "zoneout to be a rate, or a mapping from states to rates"),
-    ],
-)
-def test_wrong_zoneout_is_told(zoneout, text):
-    with pytest.raises(CellError, match=text):
-        layers.LSTM(3, zoneout=zoneout)
-
-
-@pytest.mark.parametrize("change", [{"zoneout": 0.1}, {"return_all_states": True}])
-def test_cells_without_equations_cannot_be_changed(change, x):
-    def turned(v):
-        return ops.flip(v, axis=-1)
-
-    layer = layers.LSTM(3, activation=turned, **change)
-    text = f"equations are known, for {next(iter(change))}; received"
-    with pytest.raises(CellError, match=text):
-        layer(x)
-
-
-@pytest.mark.parametrize("more", [{}, {"return_state": True, "return_sequences": True}])
-@pytest.mark.parametrize("merge_mode", ["concat", "sum", None])
-def test_both_directions_return_all_states_in_the_order_of_time(
-    merge_mode, more, x, rng
-):
-    inner = layers.LSTM(3, return_all_states=True, **more)
-    both = layers.Bidirectional(inner, merge_mode=merge_mode)
-    mask = rng.random((BATCH, STEPS)) < 0.6
-    found = flat(both(x, mask=mask))
-    forward, backward = (
-        flat(layer(x, mask=mask)) for layer in (both.forward_layer, both.backward_layer)
-    )
-    expected = [*forward[-2:], *(np.flip(s, axis=1) for s in backward[-2:])]
-    close(found[-4:], expected)
-    if more:
-        close(found[-8:-4], [*forward[1:3], *backward[1:3]])
-    shapes = both.compute_output_shape(x.shape)
-    assert [tuple(s) for s in shapes] == [s.shape for s in found]
-    masks = both.compute_mask(x, mask)
-    counted = [m is not None for m in masks]
-    outputs = 2 if merge_mode is None else 1
-    assert counted == [bool(more)] * outputs + [False] * (4 if more else 0) + [True] * 4
-    model = keras.Sequential([keras.Input(x.shape[1:]), both])
-    close(flat(model(x))[-4:], flat(both(x))[-4:])
-
-
-def test_both_directions_return_the_same():
-    one, other = (
-        layers.LSTM(3, return_all_states=True),
-        layers.LSTM(3, go_backwards=True),
-    )
-    with pytest.raises(
-        CellError, match="same return_all_states, received True forward"
-    ):
-        layers.Bidirectional(one, backward_layer=other)
-
-
-def test_lengths_are_a_mask_behind_both_directions(x):
-    both = layers.Bidirectional(layers.GRU(3, return_sequences=True))
-    after, lengths = layers.LSTM(2), np.array([2, STEPS, 1])
-    mask = np.arange(STEPS) < lengths[:, None]
-    expected = flat(after(both(x, mask=mask), mask=mask))
-    assert np.abs(expected[0] - array(after(both(x)))).max() > 1e-3
-    close(flat(after(both(x, lengths=lengths))), expected)
 
 
 def test_clones_compute_the_same(x):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from refrain import cells, layers
 from refrain.errors import CellError, CellShapeError, KernelError, LayerError
@@ -206,3 +207,56 @@ def test_a_demand_for_kernels_that_cannot_be_met(layer, reason, monkeypatch):
     monkeypatch.setenv("REFRAIN_KERNELS", "require")
     with pytest.raises(KernelError, match=f"REFRAIN_KERNELS=require, but .*{reason}"):
         layer()(X)
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (
+            {"resets": np.ones((3, 6), bool)},
+            r"resets of shape \(3, 7\), received \(3, 6",
+        ),
+        ({"lengths": np.ones((2,), int)}, r"lengths of shape \(3,\), received \(2,\)"),
+        ({"lengths": np.ones(3)}, "expected lengths to be integers, received float"),
+        (
+            {"lengths": np.array([1, 8, 2])},
+            "0 to 7, the number of steps; received 8",
+        ),
+        ({"lengths": np.array([1, -1, 2])}, "lengths from 0 to 7.*received -1"),
+        (
+            {"lengths": np.array([1, 2, 2]), "mask": np.ones((3, 7), bool)},
+            "expected a mask or lengths, received both",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "of", [layers.LSTM, lambda n: layers.Bidirectional(layers.GRU(n))]
+)
+def test_wrong_calls_are_told(of, call, text):
+    with pytest.raises((CellError, CellShapeError), match=text):
+        of(3)(np.zeros((3, 7, 4), "float32"), **call)
+
+
+@pytest.mark.parametrize(
+    ("zoneout", "text"),
+    [
+        (1.0, "expected 0 <= zoneout < 1, received 1.0"),
+        (-0.1, "expected 0 <= zoneout < 1, received -0.1"),
+        ({"s": 0.1}, "zoneout for states among h, c, received one for 's'"),
+        ("much", "zoneout to be a rate, or a mapping from states to rates"),
+    ],
+)
+def test_wrong_zoneout_is_told(zoneout, text):
+    with pytest.raises(CellError, match=text):
+        layers.LSTM(3, zoneout=zoneout)
+
+
+@pytest.mark.parametrize("change", [{"zoneout": 0.1}, {"return_all_states": True}])
+def test_cells_without_equations_cannot_be_changed(change):
+    def turned(v):
+        return ops.flip(v, axis=-1)
+
+    layer = layers.LSTM(3, activation=turned, **change)
+    text = f"equations are known, for {next(iter(change))}; received"
+    with pytest.raises(CellError, match=text):
+        layer(X)

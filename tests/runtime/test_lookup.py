@@ -15,7 +15,7 @@ from refrain.graph.lookup import reads_products, with_lookup
 from refrain.graph.verify import verify
 from refrain.runtime.driver import Request, kernel_for
 from tests.randoms import random_states, random_weights, sized_cell, unpacked
-from tests.runtime.test_kernels import assert_close, kernel_results
+from tests.runtime.reference import assert_close, kernel_results
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-9}
 FIT = [make for make in cells.ALL if reads_products(sized_cell(make, 3).graph)]

@@ -1,0 +1,150 @@
+"""Cells with what no cell of the zoo has, and a kernel's results beside the meaning."""
+
+import functools
+
+import numpy as np
+
+from refrain import cells
+from refrain.bridge.numpy import call
+from refrain.cells import cell, matrix, scalar, vector
+from refrain.derive.through_time import gradient_through_time
+from refrain.functions import layer_norm, sigmoid, softmax, tanh, where
+from refrain.graph.evaluate import run
+from refrain.runtime.driver import Request, kernel_for
+from refrain.runtime.threads import run_native
+from tests.randoms import random_states, random_weights, unpacked
+
+
+@cell(
+    state=("h", "c"),
+    gates=("i", "f", "g", "o"),
+    p=vector(gates=("i", "f", "o"), initializer="glorot_uniform"),
+)
+def peephole_lstm(x, h_prev, c_prev, W, U, b, p):
+    """LSTM with peepholes; the output gate sees the new cell state."""
+    i = sigmoid(x @ W.i + h_prev @ U.i + p.i * c_prev + b.i)
+    f = sigmoid(x @ W.f + h_prev @ U.f + p.f * c_prev + b.f)
+    g = tanh(x @ W.g + h_prev @ U.g + b.g)
+    c = f * c_prev + i * g
+    o = sigmoid(x @ W.o + h_prev @ U.o + p.o * c + b.o)
+    return o * tanh(c), c
+
+
+@cell(state="h", gates=("z", "n"), s=vector(gates=("z", "n"), initializer="ones"))
+def normalised(x, h_prev, W, U, b, s):
+    """A gated cell with layer normalisation: reductions over units."""
+    z = sigmoid(layer_norm(x @ W.z + h_prev @ U.z, s.z) + b.z)
+    n = tanh(layer_norm(x @ W.n + h_prev @ U.n, s.n) + b.n)
+    return (1 - z) * h_prev + z * n
+
+
+@cell(state="s", output="y", a=scalar(initializer="ones"), d=scalar())
+def leaky(x, s_prev, W, U, b, a, d):
+    """Trained scalars, a softmax, and an output that is no state."""
+    s = sigmoid(a) * s_prev + (1 - sigmoid(a)) * softmax(x @ W + s_prev @ U + b)
+    return d * tanh(s) + s, s
+
+
+@cell(state=("s", "t"), output="y")
+def twins(x, s_prev, t_prev, W, U, b):
+    """Two states and the output are one value; the states may begin apart."""
+    s = tanh(x @ W + s_prev @ U + 0.5 * t_prev + b)
+    return s, s, s
+
+
+@cell(state="h", q=vector(), S=matrix())
+def choosing(x, h_prev, W, U, b, q, S):
+    """Weights that decide choices and nothing else: their gradient is zero."""
+    h = tanh(x @ W + h_prev @ U + b)
+    return where(h + x @ S > q, h, 0.5 * h)
+
+
+CELLS = [
+    cells.simple_rnn,
+    functools.partial(cells.simple_rnn, activation="relu"),
+    cells.lstm,
+    functools.partial(cells.lstm, recurrent_activation="hard_sigmoid"),
+    functools.partial(cells.lstm, use_bias=False),
+    cells.gru,
+    functools.partial(cells.gru, reset_after=False),
+    peephole_lstm,
+    normalised,
+    leaky,
+    twins,
+    choosing,
+]
+TOLERANCE = {"float32": 2e-4, "float64": 1e-11}
+
+
+def kernel_results(request, x, states, variables, grad_y, grad_last, extra=None):
+    """Everything that a kernel computes for one batch, by name."""
+    batch, timesteps = x.shape[:2]
+    dtype = np.dtype(request.dtype)
+    kernel = kernel_for(request)
+    given = {"x": x, **variables, **(extra or {})}
+    given |= {f"first_{s}": a for s, a in states.items()}
+    found = call(kernel.forward, given, batch, timesteps, dtype)
+    given |= found | {"grad_y": grad_y}
+    given |= {f"grad_last_{s}": g for s, g in grad_last.items()}
+    apart = gradients(call, kernel, given, batch, timesteps, dtype)
+    over = gradients(call_in_place, kernel, given, batch, timesteps, dtype)
+    for name, value in apart.items():
+        if name.startswith("grad_"):
+            assert np.array_equal(value, over[name], equal_nan=True), name
+    return found | over
+
+
+def gradients(call, kernel, given, batch, timesteps, dtype):
+    """What the programs of the gradient compute, over the tape or apart from it."""
+    given = {**given, "tape": given["tape"].copy()}
+    found = call(kernel.backward, given, batch, timesteps, dtype)
+    given |= found
+    return found | call(kernel.gathering, given, batch, timesteps, dtype)
+
+
+def call_in_place(native, given, batch, timesteps, dtype):
+    """`call`, with results over the arguments that they may be written over."""
+    arrays = {}
+    for b in native.program.inputs:
+        zeros = np.zeros(native.shape(b, batch, timesteps))
+        arrays[b.name] = np.ascontiguousarray(given.get(b.name, zeros), dtype)
+    for b in native.program.outputs:
+        own = np.empty(native.shape(b, batch, timesteps), dtype)
+        arrays[b.name] = arrays[b.over] if b.over else own
+    addresses = [arrays[b.name].ctypes.data for b in native.program.buffers]
+    run_native(native, addresses, batch, timesteps)
+    return {b.name: arrays[b.name] for b in native.program.outputs}
+
+
+def assert_equals_interpreter(
+    make, features, units, batch, timesteps, dtype, rng, tolerance=None
+):
+    sized = make(units)
+    close = functools.partial(assert_close, dtype=dtype, tolerance=tolerance)
+    request = Request(sized, features, dtype, training=True, rows=min(batch, 4))
+    variables = random_weights(sized, features, rng)
+    weights = unpacked(sized, features, variables)
+    states = random_states(sized, batch, rng)
+    x = rng.normal(size=(batch, timesteps, features))
+    outputs, history = run(sized.graph, x, states, weights)
+    grad_y = rng.normal(size=(batch, timesteps, sized.output_size))
+    grad_last = {s: rng.normal(size=a.shape) for s, a in states.items()}
+    found = kernel_results(request, x, states, variables, grad_y, grad_last)
+    exact = gradient_through_time(sized.graph, x, states, weights, grad_y, grad_last)
+    if timesteps:
+        close("y", found["y"], outputs)
+    for s, value in states.items():
+        last = history[s][:, -1] if timesteps else value
+        close(f"last {s}", found[f"last_{s}"], last)
+        close(f"grad {s}", found[f"grad_first_{s}"], exact[f"grad_{s}_prev"])
+    close("grad x", found["grad_x"], exact["grad_x"])
+    for variable in sized.variables(features):
+        gradient = found[f"grad_{variable.name}"].reshape(variable.shape)
+        for name, part in variable.unpack(gradient).items():
+            close(f"grad {name}", part, exact[f"grad_{name}"])
+
+
+def assert_close(name, found, exact, dtype, tolerance=None):
+    scale = max(1.0, float(np.abs(exact).max(initial=0.0)))
+    error = float(np.abs(found - exact).max(initial=0.0)) / scale
+    assert error < (tolerance or TOLERANCE[dtype]), f"{name}: error {error:.1e}"
