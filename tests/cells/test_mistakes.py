@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from refrain import cells
-from refrain.cells import cell, matrix, vector
+from refrain.cells import Cell, cell, matrix, vector
 from refrain.errors import CellError, CellShapeError
 from refrain.functions import mean, sigmoid, tanh, where
 
@@ -338,6 +338,21 @@ def test_weights_of_two_shapes_in_one_variable():
         @cell(state="h", p=vector(variable="d"), q=vector("features", variable="d"))
         def torn(x, h_prev, W, p, q):
             return tanh((x * q) @ W + p * h_prev)
+
+
+@pytest.mark.parametrize("name", ["mask", "resets", "dropout", "start", "zoneout"])
+def test_a_weight_by_a_name_that_a_step_knows(name):
+    """Wherever it is stored: a masked step would read the mask for the weight."""
+    weights = {name: vector(variable="own")}
+    with pytest.raises(CellError, match=f"taken: {name} is what a step calls"):
+        Cell("taken", {"h": "units"}, (), weights, cells.simple_rnn.graph())
+
+
+@pytest.mark.parametrize("name", ["output", "held"])
+def test_a_state_by_a_name_that_a_step_knows(name):
+    states = {"h": "units", name: "units"}
+    with pytest.raises(CellError, match=f"taken: {name} is what a step calls"):
+        Cell("taken", states, (), {}, cells.simple_rnn.graph())
 
 
 def test_a_mistake_in_an_option_shows_when_it_is_chosen():

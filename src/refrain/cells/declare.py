@@ -13,7 +13,8 @@ from typing import Any
 
 from refrain.cells.weights import USUAL, Weight
 from refrain.errors import CellError, CellShapeError
-from refrain.graph.graph import Graph
+from refrain.graph.changes import LEAVES, RESULTS
+from refrain.graph.graph import INPUT, OUTPUT, Graph
 from refrain.graph.node import BOOL, Origin
 
 
@@ -112,6 +113,21 @@ def _check(equations: Callable, name: str, weight: Weight) -> None:
         )
 
 
+def check_names(name: str, states: Iterable[str], weights: Iterable[str]) -> None:
+    """Refuse names by which a step knows something else.
+
+    Raises:
+        CellError: a weight or a state has such a name.
+    """
+    leaves = {*LEAVES, *(f"{state}_prev" for state in states)}
+    for given, taken in ((weights, leaves), (states, RESULTS)):
+        for wrong in sorted(set(given) & set(taken)):
+            raise CellError(
+                f"{name}: {wrong} is what a step calls something else.\n"
+                f"  Hint: give it a name other than {', '.join(sorted(taken))}."
+            )
+
+
 def check_step(
     name: str,
     states: Mapping[str, str],
@@ -123,19 +139,13 @@ def check_step(
     Raises:
         CellError: its leaves or results are not those of the declarations.
     """
-    entering = {"x": ("features",)} | {f"{s}_prev": (states[s],) for s in states}
-    taken = {*entering, "mask", "resets", "held_prev"}
-    taken |= {"start", "dropout", "recurrent_dropout", "zoneout"}
-    if wrong := taken & set(weights) or {"output", "held"} & set(states):
-        raise CellError(
-            f"{name}: {', '.join(sorted(wrong))} is the name of something else"
-        )
+    entering = {INPUT: ("features",)} | {f"{s}_prev": (states[s],) for s in states}
     for weight, declared in weights.items():
         parts = [f"{weight}.{gate}" for gate in declared.gates] or [weight]
         entering |= dict.fromkeys(parts, declared.shape)
-    if "output" not in graph.results:
+    if OUTPUT not in graph.results:
         raise CellError(f"{name}: expected a result named output")
-    leaving = {"output": graph.results["output"].shape}
+    leaving = {OUTPUT: graph.results[OUTPUT].shape}
     leaving |= {s: (states[s],) for s in states}
     for kind, found, expected in (
         ("leaf", graph.leaves, entering),
@@ -147,7 +157,7 @@ def check_step(
                 f"{name}: {kind} {wrong}: expected the shape {expected.get(wrong)}, "
                 f"received {shapes.get(wrong)}"
             )
-    if len(leaving["output"]) != 1:
+    if len(leaving[OUTPUT]) != 1:
         raise CellShapeError(f"{name}: expected a vector as output")
     for result, node in graph.results.items():
         if node.dtype == BOOL:

@@ -13,21 +13,28 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from refrain.cells.declare import check_step, options_of, states_of, weights_of
+from refrain.cells.declare import (
+    check_names,
+    check_step,
+    options_of,
+    states_of,
+    weights_of,
+)
 from refrain.cells.weights import BIAS, Variable, Weight, vector
 from refrain.errors import CellError, CellShapeError
+from refrain.graph.changes import LEAVES
 from refrain.graph.diagram.svg import diagram
 from refrain.graph.equations import text
 from refrain.graph.functions import ACTIVATIONS
-from refrain.graph.graph import Graph
+from refrain.graph.graph import OUTPUT, Graph
 from refrain.graph.latex import latex
 from refrain.graph.resets import START
 from refrain.graph.trace import trace
 
-# Names by which kernels know what enters and leaves.
+# Names by which kernels know what enters and leaves, beside those of a step.
 _TAKEN = {
-    *("x", "y", "mask", "resets", "dropout", "recurrent_dropout", "zoneout"),
-    *("tape", "streams", "carry", "packed", "fixed", "scratch", "totals"),
+    *LEAVES,
+    *("y", "tape", "streams", "carry", "packed", "fixed", "scratch", "totals"),
 }
 _PREFIXES = ("first_", "last_", "every_", "grad_")
 
@@ -72,6 +79,7 @@ class Cell:
         self.sizes = ("units", *sorted(others))
         self.equations = None
         self._graphs: dict[tuple, Graph] = {}
+        check_names(name, self.states, self.weights)
         self._check_variables()
         if isinstance(equations, Graph):
             there = {n: w for n, w in self.weights.items() if self.has(w, self.options)}
@@ -121,7 +129,7 @@ class Cell:
 
     def diagram(self, **options: Any) -> str:
         """One step of the cell as a picture: the text of an SVG file."""
-        return diagram(self.graph(**options), self.output or "output")
+        return diagram(self.graph(**options), self.output or OUTPUT)
 
     def latex(self, **options: Any) -> str:
         """The equations as LaTeX, with the letters of the source."""
@@ -232,7 +240,7 @@ class SizedCell:
     @property
     def output_size(self) -> int:
         """The size of what leaves the cell."""
-        (size,) = self.graph.results["output"].shape
+        (size,) = self.graph.results[OUTPUT].shape
         return self.sizes[size]
 
     def variables(self, features: int) -> tuple[Variable, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 from refrain.cells.define import DEFINED, Cell, SizedCell
 from refrain.cells.weights import Initializer, Weight
 from refrain.errors import CellError
-from refrain.graph.graph import Graph
+from refrain.graph.graph import OUTPUT, Graph
 from refrain.graph.ops import OPS
 from refrain.graph.parse import LARGEST, MOST_NODES, parse
 from refrain.graph.show import labels, show
@@ -124,7 +124,7 @@ def _cell_of(text: str) -> Cell:
         for name, w in fields["weights"].items()
     }
     cell = Cell(**{**fields, "weights": weights, "equations": graph})
-    if "features" in {*cell.states.values(), *graph.results["output"].shape}:
+    if "features" in {*cell.states.values(), *graph.results[OUTPUT].shape}:
         raise CellError(f"{cell.name}: a state or the output is as wide as the input")
     return cell
 

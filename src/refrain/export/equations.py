@@ -7,7 +7,7 @@ import numpy as np
 from refrain.derive.simplify import simplify
 from refrain.export.primitives import write_nodes
 from refrain.export.writer import Name, Writer
-from refrain.graph.graph import Graph, leaf
+from refrain.graph.graph import OUTPUT, Graph, leaf
 from refrain.graph.node import building
 from refrain.network.formulas import Formula
 
@@ -29,8 +29,8 @@ def write_formula(w: Writer, formula: Formula, x: Name) -> Name:
         entering = leaf("x", ("features",) if rows else ("units",))
         leaves = {n: leaf(n, _SHAPES[a.ndim]) for n, a in given.items()}
         result = formula.apply(entering, **leaves)
-        graph = Graph("layer", {"x": entering, **leaves}, {"output": result})
+        graph = Graph("layer", {"x": entering, **leaves}, {OUTPUT: result})
     graph = simplify(graph)
     arrays = {graph.leaves[n]: np.asarray(a, np.float32) for n, a in given.items()}
-    target = graph.results["output"]
+    target = graph.results[OUTPUT]
     return write_nodes(w, [target], {graph.leaves["x"]: x}, arrays)[target]

@@ -23,6 +23,7 @@ from refrain.export.match import (
     terms,
 )
 from refrain.graph.evaluate import Arrays
+from refrain.graph.graph import OUTPUT
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
 
@@ -90,7 +91,7 @@ class _Step:
         self.states = dict(zip(sized.cell.states, sized.state_size, strict=True))
         self.x = self.graph.leaves["x"]
         # The state that leaves the cell is what ONNX calls h.
-        output = self.graph.results["output"]
+        output = self.graph.results[OUTPUT]
         self.h = next((s for s in self.states if self.graph.results[s] is output), "")
         self.units = self.states.get(self.h, 0)
         self.reader = Reader(self.graph, weights, self.units)

@@ -11,7 +11,7 @@ from refrain.export.loop import Result, last_step, zeros
 from refrain.export.masks import Mask
 from refrain.export.primitives import write_nodes
 from refrain.export.writer import FLOAT, Name, Writer, value_info
-from refrain.graph.graph import Graph
+from refrain.graph.graph import OUTPUT, Graph
 from refrain.graph.hoist import hoisted
 from refrain.graph.masking import MASK
 from refrain.graph.node import BOOL, REAL, Node
@@ -77,12 +77,12 @@ def _body(
         for s, n in old.items()
         if f"{s}_prev" in graph.leaves
     }
-    wanted = {**{s: graph.results[s] for s in sizes}, "output": graph.results["output"]}
+    wanted = {**{s: graph.results[s] for s in sizes}, OUTPUT: graph.results[OUTPUT]}
     names = write_nodes(
         body, list(wanted.values()), {**known, **now, **leaves}, weights
     )
     following = graph.depending({"x", MASK, *(f"{s}_prev" for s in sizes)})
-    widths = {**sizes, "output": loop.sized.output_size}
+    widths = {**sizes, OUTPUT: loop.sized.output_size}
     results = {}
     for name, node in wanted.items():
         value = names[node]

@@ -8,14 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from refrain.graph.dropout import with_dropout
-from refrain.graph.graph import Graph
+from refrain.graph.dropout import DROPOUT, RECURRENT_DROPOUT, with_dropout
+from refrain.graph.graph import INPUT, OUTPUT, Graph
 from refrain.graph.lookup import with_lookup
-from refrain.graph.masking import HELD, OUTPUT, hold_output, with_mask
-from refrain.graph.resets import with_resets
-from refrain.graph.zoneout import with_zoneout
+from refrain.graph.masking import HELD, MASK, hold_output, with_mask
+from refrain.graph.resets import RESETS, START, with_resets
+from refrain.graph.zoneout import ZONEOUT, with_zoneout
 
 EVERY = "every_"  # before a state's name: a result that leaves at each step
+# Leaves of a step that are no weights, and results that are no states.
+LEAVES = (INPUT, f"{HELD}_prev", MASK, RESETS, START)
+LEAVES += (DROPOUT, RECURRENT_DROPOUT, ZONEOUT)
+RESULTS = (OUTPUT, HELD)
 
 
 @dataclass(frozen=True, kw_only=True)

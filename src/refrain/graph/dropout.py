@@ -13,13 +13,13 @@ from refrain.graph.graph import Graph, leaf, rewrite
 from refrain.graph.node import Node, build
 from refrain.graph.ops import OPS, PRODUCTS
 
-INPUT, RECURRENT = "dropout", "recurrent_dropout"
+DROPOUT, RECURRENT_DROPOUT = "dropout", "recurrent_dropout"
 
 
 def is_dropout_mask(node: Node) -> bool:
     """Whether a node is a mask, the same at all steps."""
     kind = str(node.attribute).partition(".")[0]
-    return node.op is OPS["leaf"] and kind in (INPUT, RECURRENT)
+    return node.op is OPS["leaf"] and kind in (DROPOUT, RECURRENT_DROPOUT)
 
 
 def with_dropout(graph: Graph, masks: set[str]) -> Graph:
@@ -31,7 +31,7 @@ def with_dropout(graph: Graph, masks: set[str]) -> Graph:
             with `recurrent_dropout`; products without a mask stay as they are.
     """
     first = next(n for name, n in graph.leaves.items() if name.endswith("_prev"))
-    kinds = {first.shape: RECURRENT, ("features",): INPUT}
+    kinds = {first.shape: RECURRENT_DROPOUT, ("features",): DROPOUT}
 
     def rule(node: Node, operands: tuple[Node, ...]) -> Node | None:
         if node.op not in PRODUCTS or node.inputs[0].shape not in kinds:

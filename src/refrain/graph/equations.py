@@ -15,7 +15,7 @@ from itertools import count
 from typing import ClassVar
 
 from refrain.graph.functions import ACTIVATIONS, standardised
-from refrain.graph.graph import Graph, rewrite
+from refrain.graph.graph import OUTPUT, Graph, rewrite
 from refrain.graph.node import REAL, Node, building
 from refrain.graph.ops import OPS
 from refrain.graph.show import INFIX
@@ -43,9 +43,9 @@ def equations(graph: Graph) -> Equations:
     graph = rewrite(graph, _shorter)
     calls = _calls(graph)
     results = dict(graph.results)
-    output = results.pop("output")
+    output = results.pop(OUTPUT)
     if output not in (*results.values(), *graph.names.values()):
-        results["y" if "y" not in results else "output"] = output
+        results["y" if "y" not in results else OUTPUT] = output
     uses = _uses([*results.values(), output], calls)
     names = _names(graph, results, uses)
     # What is no longer than a name is written out each time: 1 - z.

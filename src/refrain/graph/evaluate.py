@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from refrain.errors import GraphError
-from refrain.graph.graph import Graph
+from refrain.graph.graph import OUTPUT, Graph
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
 
@@ -75,7 +75,7 @@ def run(
         previous = {f"{name}_prev": value for name, value in states.items()}
         step = evaluate(graph, {"x": x[:, t], **previous, **weights})
         states = {name: step[name] for name in states}
-        outputs.append(step["output"])
+        outputs.append(step[OUTPUT])
         for name, value in states.items():
             history[name].append(value)
     after = {n: np.stack(v, axis=1)[:, 1 : count + 1] for n, v in history.items()}

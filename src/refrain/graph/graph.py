@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from refrain.graph.node import Node, Origin, Shape, build, building, originating
 from refrain.graph.ops import OPS
 
+INPUT, OUTPUT = "x", "output"  # the leaf that a cell reads, the result that leaves it
+
 
 @dataclass(frozen=True)
 class Graph:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from refrain.graph.graph import Graph, rewrite
+from refrain.graph.graph import INPUT, Graph, rewrite
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS, op
 
-INPUT, FEATURES = "x", "features"
+FEATURES = "features"
 
 
 def reads_products(graph: Graph) -> bool:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from refrain.graph.graph import Graph, constant, leaf
+from refrain.graph.graph import OUTPUT, Graph, constant, leaf
 from refrain.graph.node import building
 from refrain.graph.ops import op
 
-MASK, OUTPUT = "mask", "output"
+MASK = "mask"
 HELD = "held"  # a state that keeps the output of the step before
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from refrain.errors import CellError, CellShapeError
 from refrain.graph.functions import __all__ as _functions
-from refrain.graph.graph import Graph, constant, leaf
+from refrain.graph.graph import OUTPUT, Graph, constant, leaf
 from refrain.graph.node import BOOL, Node, Origin, Shape, as_node, building, reading
 from refrain.graph.ops import OPS, op
 
@@ -75,7 +75,7 @@ def trace(
         first = results[states[0]]
         if output:
             first = _output(name, output, found[output], end)
-    results = {"output": first, **results}
+    results = {OUTPUT: first, **results}
     return Graph(name, leaves, results, names=named)
 
 

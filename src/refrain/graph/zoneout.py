@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from refrain.graph.graph import Graph, leaf
-from refrain.graph.masking import OUTPUT
+from refrain.graph.graph import OUTPUT, Graph, leaf
 from refrain.graph.node import building
 from refrain.graph.ops import op
 

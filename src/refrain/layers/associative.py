@@ -16,8 +16,8 @@ from keras import ops
 
 from refrain.cells import SizedCell
 from refrain.graph.changes import EVERY, Changes, changed
+from refrain.graph.graph import OUTPUT
 from refrain.graph.linear import Level, linear_levels
-from refrain.graph.masking import OUTPUT
 from refrain.layers.scan import Executor, Scanned, Weights, over_time
 
 Tensor = Any

@@ -16,7 +16,7 @@ from keras import ops
 from refrain.cells import SizedCell
 from refrain.errors import CellError
 from refrain.graph.changes import Changes
-from refrain.graph.dropout import INPUT, RECURRENT
+from refrain.graph.dropout import DROPOUT, RECURRENT_DROPOUT
 from refrain.graph.masking import MASK
 from refrain.graph.resets import RESETS
 from refrain.graph.zoneout import ZONEOUT
@@ -131,7 +131,9 @@ def changes_of(
     drawn = {s: None for s in rates if f"{ZONEOUT}.{s}" in names}
     masking = "zero" if layer.zero_output_for_mask else "hold"
     return Changes(
-        dropout=tuple(sorted(n for n in names if n.startswith((INPUT, RECURRENT)))),
+        dropout=tuple(
+            sorted(n for n in names if n.startswith((DROPOUT, RECURRENT_DROPOUT)))
+        ),
         zoneout=tuple((dict(rates) | drawn).items()),
         mask=masking if MASK in names else None,
         resets=RESETS in names,

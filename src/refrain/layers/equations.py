@@ -21,7 +21,7 @@ from refrain.cells.counterparts import KERAS_CELLS
 from refrain.cells.record import MOST_NUMBERS, UNKNOWN, from_record, to_record
 from refrain.cells.weights import Initializer, Weight
 from refrain.errors import CellError, LayerError
-from refrain.graph.dropout import INPUT, RECURRENT, with_dropout
+from refrain.graph.dropout import DROPOUT, RECURRENT_DROPOUT, with_dropout
 from refrain.graph.functions import ACTIVATIONS
 from refrain.layers.checks import (
     CheckedWeights,
@@ -125,9 +125,11 @@ def dropout_masks(cell: Any, x: Any, state: Any) -> dict[str, Any]:
         return masks
     gates = equations_of(cell).cell.gates
     if 0.0 < getattr(cell, "dropout", 0.0) < 1.0:
-        masks |= _by_gate(INPUT, gates, cell.get_dropout_mask(x))
+        masks |= _by_gate(DROPOUT, gates, cell.get_dropout_mask(x))
     if 0.0 < getattr(cell, "recurrent_dropout", 0.0) < 1.0:
-        masks |= _by_gate(RECURRENT, gates, cell.get_recurrent_dropout_mask(state))
+        masks |= _by_gate(
+            RECURRENT_DROPOUT, gates, cell.get_recurrent_dropout_mask(state)
+        )
     # In a stack Keras may have drawn them in the dtype of another cell.
     return {name: ops.cast(mask, cell.compute_dtype) for name, mask in masks.items()}
 
@@ -199,7 +201,7 @@ class CellLayer(EquationCall, DropoutRNNCell):
     ):
         super().__init__(**kwargs)
         self.sized = sized_cell(sized)
-        for name, rate in ((INPUT, dropout), (RECURRENT, recurrent_dropout)):
+        for name, rate in ((DROPOUT, dropout), (RECURRENT_DROPOUT, recurrent_dropout)):
             if not 0.0 <= rate < 1.0:
                 raise CellError(
                     f"{sized.cell.name}: expected 0 <= {name} < 1, received {rate}"

@@ -19,7 +19,7 @@ from keras.src.backend.common.tensor_attributes import get_tensor_attr, set_tens
 
 from refrain.cells import Cell, SizedCell
 from refrain.graph.changes import Changes
-from refrain.graph.dropout import INPUT
+from refrain.graph.dropout import DROPOUT
 from refrain.graph.lookup import FEATURES, reads_products
 from refrain.layers.equations import PACKAGE
 from refrain.layers.rules import matmul
@@ -116,7 +116,7 @@ def lookup_of(sequences: Any, sized: SizedCell, changes: Changes) -> Lookup | No
     shape = tuple(lookup.words.shape)
     if len(shape) != 2 or None in shape or math.prod(shape) < 2 * lookup.count:
         return None
-    dropped = any(name.startswith(INPUT) for name in changes.dropout)
+    dropped = any(name.startswith(DROPOUT) for name in changes.dropout)
     return None if dropped or not _of_input(sized) else lookup
 
 

@@ -15,9 +15,8 @@ from keras import ops
 from refrain.cells import SizedCell
 from refrain.cells.weights import Variable
 from refrain.graph.changes import EVERY, Changes, changed
-from refrain.graph.graph import Graph, ordered
+from refrain.graph.graph import OUTPUT, Graph, ordered
 from refrain.graph.hoist import hoisted
-from refrain.graph.masking import OUTPUT
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS
 from refrain.layers.rules import matmul, rule_of

@@ -19,7 +19,7 @@ from keras import KerasTensor
 from refrain.cells import Cell, SizedCell
 from refrain.cells.weights import Weight
 from refrain.errors import CellError
-from refrain.graph.graph import Graph, constant, leaf, ordered
+from refrain.graph.graph import OUTPUT, Graph, constant, leaf, ordered
 from refrain.graph.node import BOOL, Node, Origin, building, originating
 from refrain.graph.ops import op
 from refrain.graph.show import show
@@ -150,7 +150,7 @@ class _Reader:
             raise Untraced(f"the output has shape {self.step.output.shape}")
         weights = self._weights()
         leaves = {**self.leaves, **{str(n.attribute): n for n in self.blocks.values()}}
-        graph = verify(Graph(self.name, leaves, {"output": output, **new}))
+        graph = verify(Graph(self.name, leaves, {OUTPUT: output, **new}))
         self._check_trained(graph)
         sizes = {name: size for size, name in self.sizes.items()}
         states = {name: self._name(s.shape[-1]) for name, s in self.states.items()}

@@ -10,7 +10,7 @@ import numpy as np
 from refrain.cells.record import LARGEST_SIZE
 from refrain.derive.simplify import simplify
 from refrain.errors import ExportError
-from refrain.graph.graph import Graph, constant, leaf
+from refrain.graph.graph import OUTPUT, Graph, constant, leaf
 from refrain.graph.node import Node, Shape, build, building
 from refrain.graph.ops import OPS
 from refrain.network.formulas import FORMULAS
@@ -136,7 +136,7 @@ class Step:
                 made[node] = build(node.op, *(made[i] for i in node.inputs))
         for state in loop.sized.cell.states:
             self.states[f"{name}_{state}"] = made[graph.results[state]]
-        return made[graph.results["output"]]
+        return made[graph.results[OUTPUT]]
 
     def leaf(self, name: str, sizes: tuple[int, ...]) -> Node:
         """What enters the step: its input, or a state `<name>_prev`."""
@@ -166,7 +166,7 @@ class Step:
     def task(self) -> Task:
         """The step as what is planned."""
         (output,) = self.network.outputs
-        results = {"output": self._values[output], **self.states}
+        results = {OUTPUT: self._values[output], **self.states}
         graph = Graph(self.network.name, self.leaves, results)
         return task_of(graph, self.sizes, self.arrays)
 
@@ -182,7 +182,7 @@ def task_of(
     return Task(
         graph,
         None,
-        tuple(name for name in graph.results if name != "output"),
+        tuple(name for name in graph.results if name != OUTPUT),
         sizes,
         parts,
         {name: array.size for name, array in arrays.items()},

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from refrain.graph.changes import EVERY
-from refrain.graph.graph import Graph
-from refrain.graph.masking import OUTPUT
+from refrain.graph.graph import OUTPUT, Graph
 from refrain.graph.node import Node
 from refrain.plan.ahead import read_from_weights
 from refrain.plan.idle import idle_values

@@ -19,7 +19,7 @@ import numpy as np
 
 from refrain.errors import CellError, ExportError, StreamError
 from refrain.files import write_file
-from refrain.graph.graph import Graph
+from refrain.graph.graph import OUTPUT, Graph
 from refrain.graph.parse import parse
 from refrain.graph.show import show
 from refrain.network.compose import compose, task_of
@@ -158,13 +158,13 @@ class Stepper:
                 raise StreamError(f"{path}: the size {name} is {size!r}")
         leaves = dict(self.graph.leaves)
         given = {**self.arrays, "x": None}
-        states = [name for name in self.graph.results if name != "output"]
+        states = [name for name in self.graph.results if name != OUTPUT]
         for state in states:
             entering = leaves.get(f"{state}_prev")
             if entering is None or entering.shape != self.graph.results[state].shape:
                 raise StreamError(f"{path}: the state {state} does not go on")
             given[f"{state}_prev"] = None
-        if set(leaves) != set(given) or "output" not in self.graph.results:
+        if set(leaves) != set(given) or OUTPUT not in self.graph.results:
             raise StreamError(f"{path}: the weights are not those of the equations")
         shapes = [node.shape for node in self.graph.nodes()]
         if not {size for shape in shapes for size in shape} <= set(self.sizes):

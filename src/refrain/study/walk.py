@@ -13,6 +13,7 @@ import numpy as np
 from refrain.cells import SizedCell
 from refrain.errors import DataError
 from refrain.graph.evaluate import Arrays, evaluate
+from refrain.graph.graph import OUTPUT
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def walk(
         step = evaluate(sized.graph, {"x": x[:, t], **old, **weights})
         begun = (t >= x.shape[1] - counts)[:, None]
         now = {name: np.where(begun, step[name], now[name]) for name in now}
-        outputs.append(step["output"])
+        outputs.append(step[OUTPUT])
         for name, state in now.items():
             history[name].append(state)
     states = {name: np.stack(s, axis=1) for name, s in history.items()}

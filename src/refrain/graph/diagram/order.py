@@ -9,13 +9,14 @@ from __future__ import annotations
 from itertools import pairwise
 
 from refrain.graph.diagram.elements import Element, Elements
+from refrain.graph.graph import OUTPUT
 
 
 def lines_of(elements: Elements) -> dict[str, list[Element]]:
     """For each state that has a line: its source, then what lies on it, in order."""
     found: dict[str, list[Element]] = {}
     taken: set[Element] = set()
-    for state in (n for n in elements.results if n != "output"):
+    for state in (n for n in elements.results if n != OUTPUT):
         source = elements.sources[f"{state}_prev"]
         path = _path(elements.results[state], source, taken)
         if path and len(path) > 1:

@@ -26,6 +26,7 @@ from refrain.graph.diagram.score import (
     Spot,
     Trunk,
 )
+from refrain.graph.graph import OUTPUT
 
 
 def place(elements: Elements) -> Score:
@@ -44,7 +45,7 @@ class _Placer:
         self.score = Score()
         self.paths = lines_of(elements)
         self.order = in_order(elements, self.paths)
-        states = [n for n in elements.results if n != "output"]
+        states = [n for n in elements.results if n != OUTPUT]
         self.row_of_state = {
             state: (STATES if state in self.paths else SHARED, len(states) - k)
             for k, state in enumerate(states)
@@ -268,7 +269,7 @@ class _Placer:
             if source in results.values() and source not in self.main:
                 self.branch(self.side[source], self.score.free_row(), 1)
         for element in dict.fromkeys(results.values()):
-            names = [n for n, e in results.items() if e is element and n != "output"]
+            names = [n for n, e in results.items() if e is element and n != OUTPUT]
             rows = []
             for state in names:
                 row = self.row_of_state[state]
@@ -278,8 +279,8 @@ class _Placer:
                     self.main[element].taps.append(end)
                 else:
                     rows.append(row)
-            name = names[0] if names else "output"
-            self.lead_out(element, rows, name if results["output"] is element else "")
+            name = names[0] if names else OUTPUT
+            self.lead_out(element, rows, name if results[OUTPUT] is element else "")
 
     def lead_out(self, element: Element, rows: list[Row], output: str) -> None:
         if not rows and not output:

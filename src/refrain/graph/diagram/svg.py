@@ -8,7 +8,7 @@ from html import escape
 from refrain.graph.diagram.elements import fold
 from refrain.graph.diagram.measure import RADIUS, Box, Drawing, Wire, measure
 from refrain.graph.diagram.place import place
-from refrain.graph.graph import Graph
+from refrain.graph.graph import OUTPUT, Graph
 
 STYLE = """
 .refrain-cell text { font: 15px Helvetica, Arial, sans-serif; text-anchor: middle;
@@ -32,7 +32,7 @@ STYLE = """
 """
 
 
-def diagram(graph: Graph, output: str = "output") -> str:
+def diagram(graph: Graph, output: str = OUTPUT) -> str:
     """Draw one step of a cell as SVG.
 
     Gates are boxes with their function and their name; products with weights, and
@@ -47,7 +47,7 @@ def diagram(graph: Graph, output: str = "output") -> str:
         The text of an SVG file; the same graph always gives the same text.
     """
     drawing = measure(place(fold(graph)))
-    named = [(output if n == "output" else n, at) for n, at in drawing.labels]
+    named = [(output if n == OUTPUT else n, at) for n, at in drawing.labels]
     return write(graph, replace(drawing, labels=named))
 
 
@@ -55,7 +55,7 @@ def write(graph: Graph, drawing: Drawing) -> str:
     """The SVG of a drawing whose places are known."""
     left, top, right, bottom = drawing.frame
     width, height = _number(drawing.width), _number(drawing.height)
-    states = ", ".join(name for name in graph.results if name != "output")
+    states = ", ".join(name for name in graph.results if name != OUTPUT)
     gates = dict.fromkeys(box.element.name for box in drawing.boxes)
     names = f"; gates: {', '.join(filter(None, gates))}" if any(gates) else ""
     about = (
