@@ -9,7 +9,8 @@ import numpy as np
 from refrain.bridge.numpy import call
 from refrain.cells import SizedCell
 from refrain.graph.evaluate import run
-from refrain.runtime.driver import Kernel, Request, kernel_for, rows_a_thread
+from refrain.runtime.driver import Kernel, Request, kernel_for
+from refrain.runtime.processors import rows_a_thread
 from refrain.runtime.report import programs_of, rehearsals
 
 

@@ -28,7 +28,8 @@ from refrain import cells, layers
 from refrain.cells import SizedCell
 from refrain.graph.changes import Changes
 from refrain.layers.scan import Weights, scan_cell
-from refrain.runtime.driver import Kernel, Request, kernel_for, rows_a_thread
+from refrain.runtime.driver import Kernel, Request, kernel_for
+from refrain.runtime.processors import rows_a_thread
 from refrain.runtime.report import programs_of, rehearsals
 
 BATCH, STEPS, FEATURES, UNITS = 32, 200, 64, 128

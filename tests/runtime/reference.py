@@ -106,10 +106,10 @@ def call_in_place(native, given, batch, timesteps, dtype):
     """`call`, with results over the arguments that they may be written over."""
     arrays = {}
     for b in native.program.inputs:
-        zeros = np.zeros(native.shape(b, batch, timesteps))
+        zeros = np.zeros(b.shape(batch, timesteps))
         arrays[b.name] = np.ascontiguousarray(given.get(b.name, zeros), dtype)
     for b in native.program.outputs:
-        own = np.empty(native.shape(b, batch, timesteps), dtype)
+        own = np.empty(b.shape(batch, timesteps), dtype)
         arrays[b.name] = arrays[b.over] if b.over else own
     addresses = [arrays[b.name].ctypes.data for b in native.program.buffers]
     run_native(native, addresses, batch, timesteps)

@@ -118,7 +118,7 @@ def run(request: Request, batch: int, timesteps: int, at_end: bool):
         arrays = []
         for buffer in native.program.buffers:
             if buffer.name not in known:
-                shape = native.shape(buffer, batch, timesteps)
+                shape = buffer.shape(batch, timesteps)
                 array = memory.array(shape, request.dtype)
                 if buffer in native.program.inputs:
                     array[...] = numbers(buffer.name, shape, rng)

@@ -7,7 +7,8 @@ from refrain import cells
 from refrain.bridge.numpy import call
 from refrain.derive.through_time import gradient_through_time
 from refrain.emit.llvm.time_loop import CACHE
-from refrain.runtime.driver import Request, kernel_for, rows_a_thread
+from refrain.runtime.driver import Request, kernel_for
+from refrain.runtime.processors import rows_a_thread
 from tests.randoms import random_states, random_weights, unpacked
 from tests.runtime.reference import assert_close, kernel_results, leaky, normalised
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from refrain.errors import KernelError
-from refrain.runtime.driver import threads
+from refrain.runtime.processors import processors, threads
 
 PROCESSES = 100
 
@@ -29,7 +29,7 @@ for program in (kernel.forward, kernel.backward, kernel.gathering):
     for buffer in program.program.inputs:
         if buffer.name not in given:
             rng = np.random.default_rng(list(buffer.name.encode()))
-            shape = program.shape(buffer, batch, timesteps)
+            shape = buffer.shape(batch, timesteps)
             given[buffer.name] = rng.normal(size=shape, scale=0.5)
     given |= call(program, given, batch, timesteps, dtype)
 digest = hashlib.sha256()
@@ -134,8 +134,18 @@ def test_a_wrong_number_of_threads_is_refused(count, monkeypatch):
 def test_threads_are_as_many_as_wished(monkeypatch):
     monkeypatch.setenv("REFRAIN_THREADS", "3")
     assert threads() == 3
-    every = os.cpu_count()
+    every = processors()
     monkeypatch.setenv("REFRAIN_THREADS", "0")
     assert threads() == every
     monkeypatch.delenv("REFRAIN_THREADS")
     assert threads() == every
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux's own")
+def test_processors_that_a_process_may_not_use_do_not_count():
+    code = "from refrain.runtime.processors import threads; print(threads())"
+    bound = (
+        f"import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); {code}"
+    )
+    assert run(bound, REFRAIN_THREADS=0) == "1"
+    assert run(code, REFRAIN_THREADS=0) == str(len(os.sched_getaffinity(0)))

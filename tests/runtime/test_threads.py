@@ -28,7 +28,7 @@ def work_where_another_works(allowed: set[int]) -> tuple[int, int, set[int]]:
         The processors in use before and after, as bits, and those allowed after it.
     """
     native = kernel_for(Request(simple_rnn(3), 2)).forward
-    arrays = [np.zeros(native.shape(b, 1, 1), "f4") for b in native.program.buffers]
+    arrays = [np.zeros(b.shape(1, 1), "f4") for b in native.program.buffers]
     words = job_words([a.ctypes.data for a in arrays], 1, 1, 1, 1)
     job = (ctypes.c_int64 * len(words))(*words)
     worker = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(native.worker)

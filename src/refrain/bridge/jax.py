@@ -161,15 +161,15 @@ def _function(name: str, native: Native) -> Run:
 
 def _partitioned(name: str, native: Native) -> Run:
     """One program, which every device runs on the samples that it has."""
-    inputs = [per_sample(native, b) for b in native.program.inputs]
-    outputs = [per_sample(native, b) for b in native.program.outputs]
+    inputs = [per_sample(b) for b in native.program.inputs]
+    outputs = [per_sample(b) for b in native.program.outputs]
 
     @custom_partitioning
     def run(*arrays):
         batch, timesteps = arrays[0].shape[:2]
         native.check(arrays, batch, timesteps)
         shapes = [
-            jax.ShapeDtypeStruct(native.shape(b, batch, timesteps), arrays[0].dtype)
+            jax.ShapeDtypeStruct(b.shape(batch, timesteps), arrays[0].dtype)
             for b in native.program.outputs
         ]
         call = jax.ffi.ffi_call(name, shapes, input_output_aliases=native.over)
@@ -225,8 +225,8 @@ def _once(run: Run) -> Run:
 
 def _mapped(native: Native, run: Run) -> Run:
     """One program under `jax.vmap`: mapped samples are samples like all others."""
-    inputs = [per_sample(native, b) for b in native.program.inputs]
-    outputs = [per_sample(native, b) for b in native.program.outputs]
+    inputs = [per_sample(b) for b in native.program.inputs]
+    outputs = [per_sample(b) for b in native.program.outputs]
     mapped = custom_vmap(run)
 
     @mapped.def_vmap

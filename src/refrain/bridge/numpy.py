@@ -83,11 +83,11 @@ def call(
     arrays = [
         np.ascontiguousarray(given[b.name], dtype)
         if b.name in given
-        else np.zeros(native.shape(b, batch, timesteps), dtype)
+        else np.zeros(b.shape(batch, timesteps), dtype)
         for b in program.inputs
     ]
     native.check(arrays, batch, timesteps)
-    results = [empty(native.shape(b, batch, timesteps), dtype) for b in program.outputs]
+    results = [empty(b.shape(batch, timesteps), dtype) for b in program.outputs]
     addresses = [a.ctypes.data for a in (*arrays, *results)]
     run_native(native, addresses, batch, timesteps, team)
     return dict(zip((b.name for b in program.outputs), results, strict=True))

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from refrain.errors import KernelError
-from refrain.runtime.driver import Kernel, Native, Request, kernel_for, rows_a_thread
+from refrain.runtime.driver import Kernel, Native, Request, kernel_for
+from refrain.runtime.processors import rows_a_thread
 
 Array = Any
 # What bridges say to whoever differentiates a kernel's gradient.
@@ -84,19 +85,19 @@ def arguments_of(
             given[name] = zeros(buffer.width)
         if name not in given:
             raise KernelError(f"{name}: expected an array, received none")
-        shape = shapes[name] if name in shapes else _shape(kernel.forward, buffer, x)
+        shape = shapes[name] if name in shapes else _shape(buffer, x)
         _check(name, given[name], shape, request.dtype)
         arguments.append(given[name])
     return arguments
 
 
-def _shape(native: Native, buffer: Any, x: Array) -> tuple[int | None, ...]:
+def _shape(buffer: Any, x: Array) -> tuple[int | None, ...]:
     """The shape of a buffer; None for sizes that are not known before the program runs.
 
     TensorFlow traces programs for batches of any size.
     """
     sizes = [-1 if size is None else size for size in x.shape[:2]]
-    return tuple(None if n == -1 else n for n in native.shape(buffer, *sizes))
+    return tuple(None if n == -1 else n for n in buffer.shape(*sizes))
 
 
 def _check(name: str, array: Array, shape: tuple, dtype: str) -> None:
@@ -155,9 +156,9 @@ def run_backward(
     return grads
 
 
-def per_sample(native: Native, buffer: Any) -> bool:
+def per_sample(buffer: Any) -> bool:
     """Whether a buffer has numbers for each sample; those of weights have one axis."""
-    return len(native.shape(buffer, 1, 1)) > 1
+    return len(buffer.shape(1, 1)) > 1
 
 
 def sums_samples(native: Native) -> bool:
@@ -173,7 +174,7 @@ def results_of(kernel: Kernel) -> list[str]:
 def shapes_of_results(kernel: Kernel, x: Array) -> list[tuple[int | None, ...]]:
     """Shapes of the results for an input; sizes that it does not know are None."""
     buffers = {b.name: b for b in kernel.forward.program.outputs}
-    return [_shape(kernel.forward, buffers[n], x) for n in results_of(kernel)]
+    return [_shape(buffers[n], x) for n in results_of(kernel)]
 
 
 class Results(NamedTuple):

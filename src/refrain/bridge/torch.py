@@ -144,7 +144,7 @@ def _call(native: Native, given: Mapping[str, torch.Tensor]) -> dict[str, torch.
     batch, timesteps = inputs[0].shape[:2]
     native.check(inputs, batch, timesteps)
     outputs = native.program.outputs
-    shapes = [native.shape(buffer, batch, timesteps) for buffer in outputs]
+    shapes = [buffer.shape(batch, timesteps) for buffer in outputs]
     results = [_empty(shape, inputs[0].dtype) for shape in shapes]
     for argument, result in native.over.items():
         results[result] = inputs[argument]

@@ -17,7 +17,8 @@ from refrain.errors import StreamError
 from refrain.layers.details import recurrent_layers
 from refrain.layers.equations import equations_of
 from refrain.layers.paths import KERNEL, choose_path
-from refrain.runtime.driver import Request, kernel_for, rows_a_thread
+from refrain.runtime.driver import Request, kernel_for
+from refrain.runtime.processors import rows_a_thread
 from refrain.study.candidates import Candidate
 
 STREAM_STEPS, WINDOW_CALLS, WARM_UP = 5000, 200, 20
@@ -99,7 +100,7 @@ def _buffers(request: Request, batch_size: int, timesteps: int) -> int:
     sizes: dict[str, int] = {}
     for native in filter(None, (kernel.forward, kernel.backward)):
         for buffer in native.program.buffers:
-            shape = native.shape(buffer, batch_size, timesteps)
+            shape = buffer.shape(batch_size, timesteps)
             if len(shape) > 1 and buffer.name != "x":
                 sizes[buffer.over or buffer.name] = int(np.prod(shape))
     return sum(sizes.values())

@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from refrain.graph.graph import Graph, constant, rewrite
-from refrain.graph.node import Node
-from refrain.graph.ops import OPS, op
+from refrain.graph.node import Node, Op
+from refrain.graph.ops import OPS, SUMS, op
 
 _FOLDED = ("add", "subtract", "multiply", "divide", "negative")
-_SUMS = ("sum", "mean")  # over units
 
 
 def simplify(graph: Graph) -> Graph:
@@ -43,28 +42,28 @@ def simpler(node: Node, operands: tuple[Node, ...]) -> Node | None:
     if by_number and values[1] is None:
         # One division for a sample instead of one for each unit.
         return op("multiply", operands[0], op("divide", 1.0, operands[1]))
-    if name in _SUMS and operands[0].op is not OPS["negative"]:
-        return _sum(name, operands[0])
-    return _unsigned(name, operands)
+    if node.op in SUMS and operands[0].op is not OPS["negative"]:
+        return _sum(node.op, operands[0])
+    return _unsigned(node.op, operands)
 
 
 def _can_join(a: Node, b: Node) -> bool:
     """Whether both are sums, or both are means, over as many units."""
-    same = a.op is b.op and a.op.name in _SUMS
+    same = a.op is b.op and a.op in SUMS
     return same and a.inputs[0].shape == b.inputs[0].shape
 
 
 def _added(a: Node, b: Node) -> Node:
     """a + b; one sum over units where they are two."""
     if _can_join(a, b):
-        return _sum(a.op.name, op("add", a.inputs[0], b.inputs[0]))
+        return _sum(a.op, op("add", a.inputs[0], b.inputs[0]))
     return op("add", a, b)
 
 
-def _sum(name: str, vector: Node) -> Node:
+def _sum(kind: Op, vector: Node) -> Node:
     """Its sum or mean over units, without terms that are zero in all."""
     kept = _summed(vector)
-    return constant(0.0) if kept is None else op(name, kept)
+    return constant(0.0) if kept is None else op(kind.name, kept)
 
 
 def _summed(node: Node) -> Node | None:
@@ -99,7 +98,7 @@ def _one(node: Node) -> bool:
     return not node.shape or node.op is OPS["broadcast"]
 
 
-def _unsigned(name: str, operands: tuple[Node, ...]) -> Node | None:
+def _unsigned(kind: Op, operands: tuple[Node, ...]) -> Node | None:
     """--a is a; a sum of -a is - the sum of a; what is added or subtracted has no sign.
 
     -a - b is -(a + b), as what is added can be one sum.
@@ -108,14 +107,14 @@ def _unsigned(name: str, operands: tuple[Node, ...]) -> Node | None:
     if not any(minus):
         return None
     bare = [o.inputs[0] if m else o for o, m in zip(operands, minus, strict=True)]
-    if name == "negative":
+    if kind is OPS["negative"]:
         return bare[0]
-    if name in _SUMS:
-        return op("negative", _sum(name, *bare))
-    if name not in ("add", "subtract"):
+    if kind in SUMS:
+        return op("negative", _sum(kind, *bare))
+    if kind not in (OPS["add"], OPS["subtract"]):
         return None
     a, b = bare
-    signs = [minus[0], minus[1] != (name == "subtract")]
+    signs = [minus[0], minus[1] != (kind is OPS["subtract"])]
     if signs == [False, False]:
         return _added(a, b)
     if signs == [True, True]:

@@ -356,3 +356,5 @@ primitive(
 primitive("at_row", _matrix_of_row, _at_row, _nothing)
 
 PRODUCTS = (OPS["matmul"], OPS["matmul_transposed"])
+SUMS = (OPS["sum"], OPS["mean"])  # over units
+REDUCTIONS = (*SUMS, OPS["max"])

@@ -53,7 +53,8 @@ def kernel_details(
         sequence: every output of the last cell is wanted.
         against_time: the first cell reads from the last step to the first.
     """
-    from refrain.runtime.driver import Request, kernel_for, rows_a_thread, threads
+    from refrain.runtime.driver import Request, kernel_for
+    from refrain.runtime.processors import rows_a_thread, threads
     from refrain.runtime.report import describe, measure
 
     texts = []

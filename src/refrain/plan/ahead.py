@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 
 from refrain.graph.graph import ordered
 from refrain.graph.node import BOOL, Node
-from refrain.graph.ops import OPS, PRODUCTS
+from refrain.graph.ops import OPS, PRODUCTS, REDUCTIONS
 
 # What needs more than one unit, or a shape alone, stays in the loop.
-_STAY = {*PRODUCTS, *(OPS[n] for n in ("sum", "mean", "max", "broadcast", "size"))}
+_STAY = {*PRODUCTS, *REDUCTIONS, OPS["broadcast"], OPS["size"]}
 
 
 def of_weights(nodes: Iterable[Node], shared: Collection[Node]) -> set[Node]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from refrain.graph.graph import Graph
 from refrain.graph.masking import MASK
 from refrain.graph.node import Node
-from refrain.plan.gather import as_wide, weight_gradients
+from refrain.plan.gather import Summands, as_wide, weight_gradients
 from refrain.plan.idle import idle_values, is_zero
-from refrain.plan.layout import TAPE, slots
+from refrain.plan.layout import TAPE, Layout, slots
 from refrain.plan.program import (
     CARRY,
     SEQUENCE,
@@ -32,10 +32,26 @@ STREAMS = "streams"
 
 
 def plan_backward(
-    task, inputs, shared, readable, history, saved
+    task: Task,
+    gradient: Graph,
+    inputs: Sequence[Buffer],
+    shared: Collection[Node],
+    readable: Mapping[Node, Place],
+    history: Buffer,
+    saved: Mapping[Node, Place],
 ) -> tuple[Program, Gathering]:
-    """The gradient's program, and what gathers weight gradients from its streams."""
-    summands = weight_gradients(task.gradient, task.parts)
+    """The gradient's program, and what gathers weight gradients from its streams.
+
+    Args:
+        task: what is planned.
+        gradient: its gradient.
+        inputs: buffers of what comes from outside.
+        shared: leaves that are weights.
+        readable: places of what lies in memory after the forward program.
+        history: the tape.
+        saved: what of it a step of the gradient is the last to read.
+    """
+    summands = weight_gradients(gradient, task.parts)
     products, sums = summands.products, summands.vectors
     rights = [outer.right for outer, _ in products]
     rights += [row for _, row, _ in summands.rows]
@@ -43,28 +59,37 @@ def plan_backward(
     lefts = [outer.left for outer, _ in products if outer.left not in readable]
     used = dict.fromkeys([*rights, *lefts])
     summed = dict.fromkeys(node for node, _ in sums if node not in used)
-    totals = running_totals(task.gradient, summed, task.sizes, task.machine)
+    totals = running_totals(gradient, summed, task.sizes, task.machine)
     used |= dict.fromkeys(node for node in summed if node not in totals.places)
     gathered = {part for outer, _ in products for part in (outer.left, outer.scale)}
     free = {node: place for node, place in saved.items() if node not in gathered}
-    step = _GradientStep(task, task.gradient, readable, totals)
+    step = _GradientStep(task, gradient, readable, totals)
     streams, width = slots(list(used), task.sizes, task.machine, STREAMS)
     stream = Buffer(STREAMS, SEQUENCE, width)
-    ordered = in_order(step.gradient, step.targets(streams), step.available, shared)
+    ordered = in_order(gradient, step.targets(streams), step.available, shared)
     if over := over_tape(ordered.levels, ordered.idle, streams, free):
         over, history = _beside(task, streams, over, history)
-        _move(ordered.levels, {streams[node]: place for node, place in over.items()})
+        moved = {streams[node]: place for node, place in over.items()}
+        ordered = ordered._replace(levels=_moved(ordered.levels, moved))
         streams, stream = over, replace(history, name=STREAMS, over=TAPE)
     # A stream may hold what is there already, and is read where it is there.
     layout = lay_out(task, ordered, shared, {**streams, **step.available})
     program = _gradient_program(step, inputs, history, stream, layout)
     found = {**totals.places, **streams}
     buffers = (stream, history, *totals.buffers)
-    return program, _gathering(task, summands, inputs, readable, found, buffers)
+    return program, _gathering(step, summands, inputs, readable, found, buffers)
 
 
-def _gathering(task, summands, inputs, readable, found, buffers) -> Gathering:
+def _gathering(
+    step: _GradientStep,
+    summands: Summands,
+    inputs: Sequence[Buffer],
+    readable: Mapping[Node, Place],
+    found: Mapping[Node, Place],
+    buffers: Sequence[Buffer],
+) -> Gathering:
     """What is done after the loop with values that lie in the places found."""
+    task = step.task
     left_of = {**found, **readable}
     work = tuple(
         WeightProduct(
@@ -77,7 +102,7 @@ def _gathering(task, summands, inputs, readable, found, buffers) -> Gathering:
     )
     places = [place for w in work for place in (w.left, w.scale) if place]
     named = {"x", *(place.buffer for place in places)}
-    if all(map(is_zero, idle_values(task.gradient, found).values())):
+    if all(map(is_zero, idle_values(step.gradient, found).values())):
         named.add(MASK)  # what skipped steps bring is zero: they may be passed over
     needed = (b for b in inputs if b.name in named)
     return Gathering(
@@ -147,14 +172,22 @@ def _beside(
     return {**over, **beside}, replace(tape, width=width)
 
 
-def _move(levels: Sequence[Level], moved: Mapping[Place, Place]) -> None:
-    """Let levels store in other places."""
-    for level in levels:
-        for node, places in level.stores.items():
-            level.stores[node] = [moved.get(place, place) for place in places]
+def _moved(levels: Sequence[Level], moved: Mapping[Place, Place]) -> list[Level]:
+    """Levels that store in other places."""
+    stores = [
+        {node: [moved.get(p, p) for p in places] for node, places in lv.stores.items()}
+        for lv in levels
+    ]
+    return [replace(lv, stores=s) for lv, s in zip(levels, stores, strict=True)]
 
 
-def _gradient_program(step, inputs, history, stream, layout) -> Program:
+def _gradient_program(
+    step: _GradientStep,
+    inputs: Sequence[Buffer],
+    history: Buffer,
+    stream: Buffer,
+    layout: Layout,
+) -> Program:
     task, totals, carry = step.task, step.totals, step.carry
     arriving = (*task.sequences("grad_"), *task.samples("grad_last_"))
     return Program(

@@ -12,9 +12,9 @@ from refrain.derive.simplify import simpler
 from refrain.graph.graph import Graph, constant, ordered, rewrite
 from refrain.graph.masking import MASK
 from refrain.graph.node import Node, building
-from refrain.graph.ops import OPS
+from refrain.graph.ops import OPS, PRODUCTS, REDUCTIONS
 
-_HEAVY = {OPS[n] for n in ("matmul", "matmul_transposed", "sum", "mean", "max")}
+_HEAVY = {*PRODUCTS, *REDUCTIONS}
 
 
 def idle_values(graph: Graph, nodes: Iterable[Node]) -> dict[Node, Node]:

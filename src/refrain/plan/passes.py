@@ -1,7 +1,8 @@
 """From a cell's graph to its programs: the ordered list of passes. Read this first.
 
-1. `simplify` the equations, with masks and dropout already in them.
-2. `reverse`: derive the gradient of a step (training alone).
+1. `simplify` the equations, with masks and dropout already in them; the driver does
+   it, because all others are made for what comes out.
+2. `derive_gradient` of a step: `reverse`, `fold_sizes`, `simplify` (training alone).
 3. `choose_saved`: what the forward program leaves on the tape.
 4. `read_from_weights`: what is computed once, ahead of the loop.
 5. `order_levels`: products start a level, what is pointwise joins one.
@@ -15,9 +16,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from refrain.graph.graph import Graph, constant, rewrite
+from refrain.derive.reverse import reverse
+from refrain.derive.simplify import simplify
+from refrain.graph.graph import OUTPUT, Graph, constant, rewrite
 from refrain.graph.node import Node
 from refrain.plan.backward import plan_backward
 from refrain.plan.layout import TAPE, slots
@@ -30,6 +34,7 @@ from refrain.plan.program import (
     Place,
     Program,
 )
+from refrain.plan.sizes import fold_sizes
 from refrain.plan.tape import choose_saved
 from refrain.plan.task import Task, in_order, lay_out
 
@@ -41,6 +46,22 @@ class Plan:
     forward: Program
     backward: Program | None = None
     gathering: Gathering | None = None
+
+
+def derive_gradient(
+    graph: Graph, sizes: Mapping[str, int], every_output: bool
+) -> Graph:
+    """The gradient of a step, with numbers for the symbolic sizes.
+
+    Args:
+        graph: one step, simplified.
+        sizes: the numbers.
+        every_output: outputs of all steps leave, so that each brings a gradient.
+    """
+    gradient = fold_sizes(reverse(graph), sizes)
+    if not every_output:
+        gradient = _without(gradient, f"grad_{OUTPUT}")
+    return simplify(gradient)
 
 
 def make_plan(task: Task) -> Plan:
@@ -63,14 +84,23 @@ def make_plan(task: Task) -> Plan:
         readable = {**after, **entering, **tape}
         free = {node: tape[node] for node in saved}
         backward, gathering = plan_backward(
-            task, inputs, shared, readable, history, free
+            task, task.gradient, inputs, shared, readable, history, free
         )
         (history,) = (b for b in backward.inputs if b.name == TAPE)  # may be wider now
     forward = _forward(task, entering, inputs, shared, tape, after, saved, history)
     return Plan(forward, backward, gathering)
 
 
-def _forward(task, entering, inputs, shared, tape, after, saved, history) -> Program:
+def _forward(
+    task: Task,
+    entering: Mapping[Node, Place],
+    inputs: Sequence[Buffer],
+    shared: Collection[Node],
+    tape: Mapping[Node, Place],
+    after: Mapping[Node, Place],
+    saved: Sequence[Node],
+    history: Buffer,
+) -> Program:
     targets: dict[Node, list[Place]] = {}
     for state in task.states:  # two states may be one value; each has its place
         old_place = tape[task.graph.leaves[f"{state}_prev"]]
@@ -81,7 +111,7 @@ def _forward(task, entering, inputs, shared, tape, after, saved, history) -> Pro
     for node, place in task.leaving().values():
         targets.setdefault(node, []).append(place)
     old = {s: task.graph.leaves[f"{s}_prev"] for s in task.states}
-    available = entering | {n: tape[n] for n in old.values()}
+    available = {**entering} | {n: tape[n] for n in old.values()}
     spilled = {n: tape[n] for n in saved}
     places = available | spilled
     ordered = in_order(task.graph, targets, available, shared)
@@ -107,7 +137,7 @@ def _forward(task, entering, inputs, shared, tape, after, saved, history) -> Pro
     )
 
 
-def without(graph: Graph, leaf_name: str) -> Graph:
+def _without(graph: Graph, leaf_name: str) -> Graph:
     """The graph with zero in place of a leaf that nothing provides."""
     zero = graph.leaves[leaf_name]
 

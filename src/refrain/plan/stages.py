@@ -14,13 +14,11 @@ from dataclasses import dataclass, field
 
 from refrain.graph.graph import ordered
 from refrain.graph.node import BOOL, Node
-from refrain.graph.ops import OPS, PRODUCTS
+from refrain.graph.ops import OPS, PRODUCTS, REDUCTIONS, SUMS
 from refrain.plan.fuse import find_sums
 from refrain.plan.program import Place, Sum
 from refrain.plan.tape import CHEAP
 
-ADDING = (OPS["sum"], OPS["mean"])
-REDUCTIONS = (*ADDING, OPS["max"])
 # Kinds of levels, in the order in which those of one depth run.
 REDUCE, NUMBERS, SWEEP = range(3)
 ONE = "one"  # the size of a sample's single number
@@ -91,7 +89,7 @@ def _sum_on_the_way(level: Level, levels: Sequence[Level]) -> None:
     for later in levels:
         for node in list(later.reductions):
             computed = node.inputs[0] in level.spills or node.inputs[0] in level.stores
-            if computed and node.op in ADDING:
+            if computed and node.op in SUMS:
                 del later.reductions[node]
                 level.summed[node] = None
     others = [other for other in levels if other is not level]

@@ -30,7 +30,8 @@ class Task:
     Attributes:
         graph: one step, simplified, with dropout and masks in it.
         gradient: its gradient on the same nodes; None to plan inference alone.
-        states: names of the states; `output` among them where the graph carries it.
+        states: names of the states; `held` among them where the graph carries the
+            output of the step before.
         sizes: numbers for the symbolic sizes.
         parts: where each weight leaf lies in the user's variables.
         variables: number of elements of each variable, in order.

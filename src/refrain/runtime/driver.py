@@ -1,4 +1,4 @@
-"""From a cell to a kernel: the one place that composes the stages.
+"""From a cell to a kernel: composes the stages.
 
 trace → simplify → derive → plan → emit → compile → cache. Everything else in the
 package is used through `kernel_for`.
@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import ctypes
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 from llvmlite import ir
 
 from refrain.cells import SizedCell
 from refrain.cells.weights import Variable
-from refrain.derive.reverse import reverse
 from refrain.derive.simplify import simplify
 from refrain.emit.llvm.gather import emit_gathering
 from refrain.emit.llvm.gather_tasks import gather_tasks
@@ -32,15 +30,15 @@ from refrain.graph.graph import Graph
 from refrain.graph.linear import linear_levels
 from refrain.graph.node import Shape
 from refrain.plan.layout import Machine
-from refrain.plan.passes import Plan, make_plan, without
-from refrain.plan.program import SEQUENCE, Buffer, Gathering, Part, Program
+from refrain.plan.passes import Plan, derive_gradient, make_plan
+from refrain.plan.program import SEQUENCE, Gathering, Part, Program
 from refrain.plan.show import show
-from refrain.plan.sizes import fold_sizes
 from refrain.plan.tape import choose_saved
 from refrain.plan.task import Task
 from refrain.runtime import cache as disk
 from refrain.runtime.compile import Library, compile_object
 from refrain.runtime.locks import Lock
+from refrain.runtime.processors import chosen_threads
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,16 @@ class Request(Changes):
     sequence: bool = True
     against_time: bool = False
     rows: int = 16
+
+    @property
+    def every_output(self) -> bool:
+        """The outputs of all steps leave; so do the states of all steps, if wanted."""
+        return self.sequence or self.every_state
+
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The number for each symbolic size."""
+        return {**self.sized.sizes, "features": self.features}
 
     def key(self) -> tuple:
         """Equal for requests that the same code serves."""
@@ -92,10 +100,6 @@ class Native:
     worker: int
     tasks: int | None  # None: the work is the samples of a batch
 
-    def shape(self, buffer: Buffer, batch: int, timesteps: int) -> tuple[int, ...]:
-        """The shape of a buffer for a batch of sequences."""
-        return buffer.shape(batch, timesteps)
-
     @property
     def sequences(self) -> list[str]:
         """Names of the results that it has for each step."""
@@ -117,7 +121,7 @@ class Native:
         """
         dtype = arguments[0].dtype
         for buffer, array in zip(self.program.inputs, arguments, strict=True):
-            shape = self.shape(buffer, batch, timesteps)
+            shape = buffer.shape(batch, timesteps)
             if math.prod(array.shape) != math.prod(shape) or array.dtype != dtype:
                 raise KernelError(
                     f"{buffer.name}: expected {dtype} of shape {shape}, received "
@@ -169,44 +173,26 @@ def kernel_for(request: Request) -> Kernel:
         return _kernels[key]
 
 
-def threads() -> int:
-    """How many threads a kernel may use: `REFRAIN_THREADS`, or all processors."""
-    return chosen_threads() or _processors()
-
-
-@cache
-def _processors() -> int:
-    return os.cpu_count() or 1
-
-
-def rows_a_thread(batch: int | None) -> int:
-    """A number of samples that stands for the share of a thread in a batch."""
-    share = -(-batch // threads()) if batch else 16
-    return next((r for r in (1, 2, 3, 4, 8, 12, 16) if share <= r), 24)
-
-
 def step_graph(request: Request) -> tuple[Graph, tuple[str, ...]]:
     """The equations of one step with all changes in them, and their states."""
     states = tuple(request.sized.cell.states)
-    keep_output = not (request.sequence or request.every_state)
+    keep_output = not request.every_output
     graph, states = changed(request.sized.graph, states, request, keep_output)
     return simplify(graph), states
 
 
 def _plan(request: Request, target: Target) -> tuple[Task, Plan]:
     graph, states = step_graph(request)
-    sequence = request.sequence or request.every_state
-    sizes = {**request.sized.sizes, "features": request.features}
     gradient = _gradient(request, graph) if request.training else None
     variables = request.variables(graph)
     task = Task(
         graph,
         gradient,
         states,
-        sizes,
+        request.numbers,
         parts_of(variables),
         {v.name: math.prod(v.shape) for v in variables},
-        sequence,
+        request.every_output,
         request.against_time,
         Machine(target.width, target.registers, request.rows),
     )
@@ -214,11 +200,7 @@ def _plan(request: Request, target: Target) -> tuple[Task, Plan]:
 
 
 def _gradient(request: Request, graph: Graph) -> Graph:
-    sizes = {**request.sized.sizes, "features": request.features}
-    gradient = fold_sizes(reverse(graph), sizes)
-    if not (request.sequence or request.every_state):
-        gradient = without(gradient, "grad_output")
-    return simplify(gradient)
+    return derive_gradient(graph, request.numbers, request.every_output)
 
 
 def tape_shapes(request: Request) -> list[Shape]:
@@ -307,15 +289,4 @@ def _module(task: Task, plan: Plan, target: Target) -> ir.Module:
 
 def _handler(module: ir.Module, name: str, program: Any, tasks: int | None) -> None:
     counts = len(program.inputs), len(program.outputs)
-    prepares = tasks is None
-    emit_handler(module, name, *counts, program.work, tasks=tasks, prepares=prepares)
-
-
-def chosen_threads() -> int:
-    """`REFRAIN_THREADS`; 0 where it is not set: as many as a call has work for."""
-    text = os.environ.get("REFRAIN_THREADS", "0")
-    if not text.isdecimal():
-        raise KernelError(
-            f"REFRAIN_THREADS: expected a number of threads, received {text!r}"
-        )
-    return int(text)
+    emit_handler(module, name, *counts, program.work, tasks)

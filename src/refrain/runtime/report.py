@@ -67,12 +67,12 @@ def rehearsals(
     dtype = np.dtype(kernel.target.dtype)
     shared: dict[str, np.ndarray] = {}
 
-    def array(name: str, native: Native, buffer: Buffer) -> np.ndarray:
+    def array(name: str, buffer: Buffer) -> np.ndarray:
         key = buffer.over or buffer.name
         if key in _OWN:
             key = f"{name} {key}"
         if key not in shared:
-            shape = native.shape(buffer, batch, timesteps)
+            shape = buffer.shape(batch, timesteps)
             shared[key] = empty(shape, dtype)  # aligned, as bridges align arrays
             shared[key][...] = _numbers(buffer, shape, rng)
         return shared[key]
@@ -84,9 +84,7 @@ def rehearsals(
         )
 
     return {
-        name: rehearsal(
-            native, [array(name, native, b) for b in native.program.buffers]
-        )
+        name: rehearsal(native, [array(name, b) for b in native.program.buffers])
         for name, native in programs_of(kernel)
     }
 

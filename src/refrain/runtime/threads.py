@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 from refrain.emit.llvm.job import GRAIN, job_words
-from refrain.runtime.driver import Native, chosen_threads, threads
+from refrain.runtime.driver import Native
 from refrain.runtime.openmp import Team
+from refrain.runtime.processors import chosen_threads, threads
 
 _ENTRY = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_int64] * 4)
 _WORKER = ctypes.CFUNCTYPE(None, ctypes.c_void_p)

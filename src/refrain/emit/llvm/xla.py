@@ -42,7 +42,6 @@ def emit_handler(
     outputs: int,
     work: int,
     tasks: int | None,
-    prepares: bool,
 ) -> None:
     """Add `<name>_xla` to a module that has `<name>_run` (and `<name>_prepare`).
 
@@ -54,8 +53,8 @@ def emit_handler(
         inputs: number of arguments; the first is `(batch, timesteps, ...)`.
         outputs: number of results.
         work: multiply-adds of one step of one sample.
-        tasks: the work is this many tasks; None where it is the samples of a batch.
-        prepares: call `<name>_prepare` first.
+        tasks: the work is this many tasks; None where it is the samples of a batch,
+            and `<name>_prepare` comes first.
     """
     if LIMIT not in module.globals:
         limit = ir.GlobalVariable(module, I64, LIMIT)
@@ -76,7 +75,7 @@ def emit_handler(
     batch, timesteps = w.word(shape, 0), w.word(shape, 1)
     units = batch if tasks is None else w.int(tasks)
     pointers = w.b.gep(job, [w.int(POINTERS)], source_etype=I64)
-    if prepares:
+    if tasks is None:
         prepare = module.globals[f"{name}_prepare"]
         w.b.call(prepare, [pointers, batch, timesteps, w.int(0), units])
     grains = w.b.sdiv(w.b.mul(w.b.mul(batch, timesteps), w.int(work)), w.int(GRAIN))
