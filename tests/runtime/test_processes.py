@@ -144,8 +144,7 @@ def test_threads_are_as_many_as_wished(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="Linux's own")
 def test_processors_that_a_process_may_not_use_do_not_count():
     code = "from refrain.runtime.processors import threads; print(threads())"
-    bound = (
-        f"import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); {code}"
-    )
+    one = min(os.sched_getaffinity(0))
+    bound = f"import os; os.sched_setaffinity(0, [{one}]); {code}"
     assert run(bound, REFRAIN_THREADS=0) == "1"
     assert run(code, REFRAIN_THREADS=0) == str(len(os.sched_getaffinity(0)))

@@ -161,8 +161,7 @@ def _function(name: str, native: Native) -> Run:
 
 def _partitioned(name: str, native: Native) -> Run:
     """One program, which every device runs on the samples that it has."""
-    inputs = [per_sample(b) for b in native.program.inputs]
-    outputs = [per_sample(b) for b in native.program.outputs]
+    inputs, outputs = _with_samples(native)
 
     @custom_partitioning
     def run(*arrays):
@@ -191,12 +190,19 @@ def _partitioned(name: str, native: Native) -> Run:
             tuple(split if each else whole for each in inputs),
         )
 
+    run.def_partition(partition, sharding_rule=_sharding_rule(native))
+    return run
+
+
+def _sharding_rule(native: Native) -> Run:
+    """Tells XLA which axes are those of samples, and which results are sums of them."""
+    inputs, outputs = _with_samples(native)
+
     def rule(_mesh, given: Sequence[Any], found: Sequence[Any]):
+        values = zip(inputs + outputs, [*given, *found], strict=True)
         mappings = [
             ArrayMapping(*_axes(f"a{k}", sample, len(value.shape)))
-            for k, (sample, value) in enumerate(
-                zip(inputs + outputs, [*given, *found], strict=True)
-            )
+            for k, (sample, value) in enumerate(values)
         ]
         others = dict.fromkeys(axis for m in mappings for axis in m)
         del others[_SAMPLES]
@@ -208,8 +214,13 @@ def _partitioned(name: str, native: Native) -> Run:
             need_replication_factors=tuple(others),
         )
 
-    run.def_partition(partition, sharding_rule=rule)
-    return run
+    return rule
+
+
+def _with_samples(native: Native) -> tuple[list[bool], list[bool]]:
+    """Of each argument and each result of a program, whether samples are its rows."""
+    inputs, outputs = native.program.inputs, native.program.outputs
+    return [per_sample(b) for b in inputs], [per_sample(b) for b in outputs]
 
 
 def _once(run: Run) -> Run:
@@ -225,8 +236,7 @@ def _once(run: Run) -> Run:
 
 def _mapped(native: Native, run: Run) -> Run:
     """One program under `jax.vmap`: mapped samples are samples like all others."""
-    inputs = [per_sample(b) for b in native.program.inputs]
-    outputs = [per_sample(b) for b in native.program.outputs]
+    inputs, outputs = _with_samples(native)
     mapped = custom_vmap(run)
 
     @mapped.def_vmap

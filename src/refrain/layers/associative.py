@@ -70,11 +70,7 @@ def scan_at_once(
         for name, value in found.items()
         if name == OUTPUT or name.startswith(EVERY)
     }
-    outputs = sequences[OUTPUT]
-    # A state that is the output leaves as that alone.
-    kept = own if changes.every_state else ()
-    every = [sequences.get(f"{EVERY}{s}", outputs) for s in kept]
-    return Scanned(outputs, [last[s] for s in own], every)
+    return Scanned.of(sequences, {s: last[s] for s in own}, changes)
 
 
 def _solved(

@@ -54,6 +54,20 @@ class Scanned(NamedTuple):
     last: list[Tensor]
     every: list[Tensor]
 
+    @classmethod
+    def of(
+        cls,
+        sequences: Mapping[str, Tensor],
+        last: Mapping[str, Tensor],
+        changes: Changes,
+    ) -> Scanned:
+        """From what leaves at each step, by name of the result, and last states."""
+        outputs = sequences[OUTPUT]
+        # A state that is the output leaves as that alone.
+        kept = last if changes.every_state else ()
+        every = [sequences.get(f"{EVERY}{s}", outputs) for s in kept]
+        return cls(outputs, list(last.values()), every)
+
 
 def scan_cell(
     sized: SizedCell,
@@ -99,15 +113,15 @@ def scan_cell(
         carry = [found[name] for name in kept]
         return carry, carry if like_carry else [found[name] for name in leaving]
 
-    starts = dict(zip(own, states, strict=True))
     batch = cast(Any, ops.shape(x))[0]
-    for name in kept:
-        if name not in starts:
-            (size,) = graph.results[name].shape
-            starts[name] = ops.zeros((batch, sized.sizes[size]), x.dtype)
+    widths = {name: sized.sizes[graph.results[name].shape[0]] for name in kept}
+    starts = {
+        name: ops.zeros((batch, width), x.dtype) for name, width in widths.items()
+    }
+    starts |= zip(own, states, strict=True)
     scanned: Any = ops.scan(
         step,
-        [starts[name] for name in kept],
+        list(starts.values()),
         [ops.swapaxes(value, 0, 1) for value in before],
         length=x.shape[1],
         unroll=unroll or 1,
@@ -115,11 +129,8 @@ def scan_cell(
     last, sequences = scanned
     last = dict(zip(kept, last, strict=True))
     sequences = dict(zip(kept if like_carry else leaving, sequences, strict=True))
-    outputs, *more = (ops.swapaxes(sequences[name], 0, 1) for name in leaving)
-    # A state that is the output leaves as that alone.
-    every = dict.fromkeys(own if changes.every_state else (), outputs)
-    every |= {n.removeprefix(EVERY): m for n, m in zip(leaving[1:], more, strict=True)}
-    return Scanned(outputs, [last[s] for s in own], list(every.values()))
+    found = {name: ops.swapaxes(sequences[name], 0, 1) for name in leaving}
+    return Scanned.of(found, {s: last[s] for s in own}, changes)
 
 
 def _before_the_loop(

@@ -102,7 +102,8 @@ class PieceLoop(TimeLoop):
         """Where a loop reads at each of some moments, and its weights."""
         lefts: list[list[ir.Value]] = [[] for _ in loop.lefts]
         packed = None
-        for self.moment in moments:
+        for moment in moments:
+            self.moment = moment  # of which the sweep asks for operands
             rows, packed = sweep.operands(loop, j, [self.first])
             for left, (row,) in zip(lefts, rows, strict=True):
                 left.append(row)
