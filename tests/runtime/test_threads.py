@@ -11,7 +11,7 @@ import pytest
 
 from refrain.cells import lstm, simple_rnn
 from refrain.emit.llvm.job import BUSY, GRAIN, job_words
-from refrain.runtime import driver
+from refrain.runtime import processors
 from refrain.runtime.driver import Request, kernel_for
 from refrain.runtime.threads import threads_for
 from tests.runtime.test_processes import run as in_process
@@ -63,7 +63,7 @@ def test_a_thread_with_one_processor_stays_on_it():
 
 
 def test_threads_are_woken_for_work_that_is_worth_it(monkeypatch):
-    monkeypatch.setattr(driver, "_processors", lambda: 3)
+    monkeypatch.setattr(processors, "processors", lambda: 3)
     native = kernel_for(Request(lstm(50), 1)).forward
     steps = GRAIN / native.program.work
     monkeypatch.delenv("REFRAIN_THREADS")

@@ -13,7 +13,7 @@ import numpy as np
 
 from refrain.export.equations import write_formula
 from refrain.export.masks import Mask
-from refrain.export.writer import FLOAT, INT64, Name, Writer
+from refrain.export.writer import BOOL, FLOAT, INT64, Name, Writer
 from refrain.network.formulas import FORMULAS
 from refrain.network.records import Layer
 
@@ -67,7 +67,7 @@ def _masking(w: Writer, layer: Layer, values: list[Value]) -> Value:
     differs = w.add("Not", w.add("Equal", x, value))
     number = w.add("Cast", differs, to=FLOAT)
     any_differs = w.add("ReduceMax", number, w.integers(-1), keepdims=1)
-    counts = w.add("Cast", w.add("Squeeze", any_differs, w.integers(-1)), to=9)
+    counts = w.add("Cast", w.add("Squeeze", any_differs, w.integers(-1)), to=BOOL)
     masks = [m for m in (values[0].mask, Mask(counts)) if m is not None]
     return Value(w.add("Mul", x, any_differs), _combined(w, "And", masks))
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from refrain.export.writer import INT64, Name, Writer
-
-INT32 = 6
+from refrain.export.writer import INT32, INT64, Name, Writer
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,9 @@ from refrain.export.layers import RULES, Value
 from refrain.export.masks import leading_mask
 from refrain.export.recurrent import States, write_both, write_direction
 from refrain.export.session import finish
-from refrain.export.writer import FLOAT, Name, Size, Writer, value_info
+from refrain.export.writer import FLOAT, INT32, Name, Size, Writer, value_info
 from refrain.network.records import Both, Call, Direction, EachStep, Key, Network
 
-INT32 = onnx.TensorProto.INT32
 LENGTHS = "lengths"
 
 

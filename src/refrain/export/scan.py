@@ -32,7 +32,7 @@ def write_scan(
     sizes = loop.states(mask is not None)
     entering = {graph.leaves["x"]: x}
     if mask is not None:
-        number = w.add("Cast", mask.counts, to=1)
+        number = w.add("Cast", mask.counts, to=FLOAT)
         entering[graph.leaves[MASK]] = w.add("Unsqueeze", number, w.integers(-1))
     weights = {
         node: np.asarray(loop.weights[name])

@@ -11,7 +11,8 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 Name = str
 Size = int | str | None  # a number, the name of a dynamic one, or unknown
 
-FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
+FLOAT, BOOL = TensorProto.FLOAT, TensorProto.BOOL
+INT32, INT64 = TensorProto.INT32, TensorProto.INT64
 
 
 class Writer:

@@ -23,7 +23,32 @@ I1, I32, I64, PTR, VOID = (
 ENTRY = ir.FunctionType(VOID, [PTR, I64, I64, I64, I64])
 
 
-class Code:
+class Integers:
+    """Whole numbers and calls, which every function has."""
+
+    b: ir.IRBuilder
+    module: ir.Module
+
+    def int(self, value: int | ir.Value) -> ir.Value:
+        return ir.Constant(I64, value) if isinstance(value, int) else value
+
+    def smaller(self, left, right) -> ir.Value:
+        left, right = self.int(left), self.int(right)
+        return self.b.select(self.b.icmp_signed("<", left, right), left, right)
+
+    def larger(self, left, right) -> ir.Value:
+        left, right = self.int(left), self.int(right)
+        return self.b.select(self.b.icmp_signed(">", left, right), left, right)
+
+    def call(self, name: str, result: ir.Type, arguments: Sequence[ir.Value]):
+        """Call an intrinsic or another function by name."""
+        if name not in self.module.globals:
+            kind = ir.FunctionType(result, [a.type for a in arguments])
+            ir.Function(self.module, kind, name)
+        return self.b.call(self.module.globals[name], arguments)
+
+
+class Code(Integers):
     """Writes one function."""
 
     def __init__(self, function: ir.Function, target: Target):
@@ -38,9 +63,6 @@ class Code:
 
     # -- integers ------------------------------------------------------------
 
-    def int(self, value: int | ir.Value) -> ir.Value:
-        return ir.Constant(I64, value) if isinstance(value, int) else value
-
     def add(self, left, right) -> ir.Value:
         if isinstance(right, int) and right == 0:
             return self.int(left)
@@ -51,14 +73,6 @@ class Code:
 
     def mul(self, left, right) -> ir.Value:
         return self.b.mul(self.int(left), self.int(right))
-
-    def smaller(self, left, right) -> ir.Value:
-        left, right = self.int(left), self.int(right)
-        return self.b.select(self.b.icmp_signed("<", left, right), left, right)
-
-    def larger(self, left, right) -> ir.Value:
-        left, right = self.int(left), self.int(right)
-        return self.b.select(self.b.icmp_signed(">", left, right), left, right)
 
     def divide_up(self, left, right) -> ir.Value:
         return self.b.sdiv(self.sub(self.add(left, right), 1), self.int(right))
@@ -185,8 +199,8 @@ class Code:
         )
         return self.b.fptosi(self.b.select(exists, number, first), I64), exists
 
-    def lane(self, vector: ir.Value, index: int) -> ir.Value:
-        return self.b.extract_element(vector, ir.Constant(I32, index))
+    def first_lane(self, vector: ir.Value) -> ir.Value:
+        return self.b.extract_element(vector, ir.Constant(I32, 0))
 
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         return self.call(f"llvm.fmuladd.{self.target.suffix}", self.vector, [a, b, c])
@@ -203,11 +217,4 @@ class Code:
                 ir.Constant(ir.VectorType(I32, self.lanes), order),
             )
             vector = combine(vector, other)
-        return self.lane(vector, 0)
-
-    def call(self, name: str, result: ir.Type, arguments: Sequence[ir.Value]):
-        """Call an intrinsic or another function by name."""
-        if name not in self.module.globals:
-            kind = ir.FunctionType(result, [a.type for a in arguments])
-            ir.Function(self.module, kind, name)
-        return self.b.call(self.module.globals[name], arguments)
+        return self.first_lane(vector)

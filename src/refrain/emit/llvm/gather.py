@@ -266,7 +266,7 @@ class _GatherOne:
     def _put_number(self, work: WeightSum, found: list[ir.Value]) -> None:
         code = self.code
         if work.right.width == 1:
-            code.store(code.lane(found[0], 0), self.result.start)
+            code.store(code.first_lane(found[0]), self.result.start)
             return
         zero = total = code.constant(0.0)
         for value, mask in zip(found, self.masks, strict=True):

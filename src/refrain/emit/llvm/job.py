@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from refrain.emit.llvm.code import I32, I64, PTR, VOID
+from refrain.emit.llvm.code import I32, I64, PTR, VOID, Integers
 
 # Words of a job, which lives on the heap until its last thread leaves it.
 NEXT, DONE, USERS, BUSY, RANGES, UNITS, BATCH, TIMESTEPS, POINTERS = range(9)
@@ -86,15 +86,12 @@ def _step_aside(w: Words, job: ir.Value) -> None:
     w.call("sched_yield", I32, [])
 
 
-class Words:
+class Words(Integers):
     """Reads and writes 8-byte words."""
 
     def __init__(self, builder: ir.IRBuilder, module: ir.Module):
         self.b = builder
         self.module = module
-
-    def int(self, value: int | ir.Value) -> ir.Value:
-        return ir.Constant(I64, value) if isinstance(value, int) else value
 
     def slot(self, base: ir.Value, index: int | ir.Value) -> ir.Value:
         return self.b.gep(base, [self.int(index)], source_etype=I64)
@@ -118,18 +115,6 @@ class Words:
     def room(self, words: int) -> ir.Value:
         """Words on the stack."""
         return self.b.alloca(I64, words)
-
-    def smaller(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self.b.select(self.b.icmp_signed("<", a, b), a, b)
-
-    def larger(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self.b.select(self.b.icmp_signed(">", a, b), a, b)
-
-    def call(self, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
-        if name not in self.module.globals:
-            kind = ir.FunctionType(result, [a.type for a in arguments])
-            ir.Function(self.module, kind, name)
-        return self.b.call(self.module.globals[name], arguments)
 
     def bit(self, number: ir.Value) -> ir.Value:
         """A word with one bit of its 64 set: that of a number's last six."""

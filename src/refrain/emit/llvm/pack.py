@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from llvmlite import ir
 
@@ -27,25 +28,39 @@ def pack_loop(
     for number, term in enumerate(loop.terms):
         start = code.at(packed, loop.packed + number * block)
         matrix = code.at(variables[term.matrix.variable], term.matrix.offset)
-        size = term.matrix.stride, stage.width, loop.length
+        size = _Size(term.matrix.stride, stage.width, loop.length, row)
         pack = _pack_columns if term.transposed else _pack_rows
         with code.loop(0, blocks) as j, code.loop(0, block, code.lanes) as vector:
             unit = code.add(code.mul(j, block), vector)
             into = code.at(start, code.add(code.mul(j, loop.length * row), vector))
-            pack(code, matrix, unit, *size, into, row)
+            pack(code, matrix, size, unit, into)
 
 
-def _pack_rows(code: Code, matrix, unit, stride, width, length, into, row) -> None:
+class _Size(NamedTuple):
+    """A matrix: from row to row, units, and factors of a product; and a packed row."""
+
+    stride: int
+    width: int
+    length: int
+    row: int
+
+
+def _pack_rows(
+    code: Code, matrix: ir.Value, size: _Size, unit: ir.Value, into: ir.Value
+) -> None:
     """A vector of units of each row."""
-    mask = code.tail_mask(unit, width)
-    with code.loop(0, length) as k:
-        source = code.add(code.mul(k, stride), unit)
+    mask = code.tail_mask(unit, size.width)
+    with code.loop(0, size.length) as k:
+        source = code.add(code.mul(k, size.stride), unit)
         vector = code.load_vector(code.at(matrix, source), mask)
-        code.store_vector(vector, code.at(into, code.mul(k, row)))
+        code.store_vector(vector, code.at(into, code.mul(k, size.row)))
 
 
-def _pack_columns(code: Code, matrix, unit, stride, width, length, into, row) -> None:
+def _pack_columns(
+    code: Code, matrix: ir.Value, size: _Size, unit: ir.Value, into: ir.Value
+) -> None:
     """The same of a matrix that has a row for each unit: square by square."""
+    stride, width, length, row = size
     lanes = code.lanes
     side = min(lanes, length)
     mask = code.tail_mask(0, length) if side < lanes else None

@@ -67,16 +67,16 @@ def emit_team(
     _emit_assist(module, f"{name}_assist", assistant, target)
 
 
-class _Words:
-    """The words that both share."""
+class _Shared:
+    """The words that both read and write while the other runs."""
 
     def __init__(self, code: Code, first: ir.Value):
         self.code, self.first = code, first
 
-    def get(self, index: int) -> ir.Value:
+    def load(self, index: int) -> ir.Value:
         return self.code.b.load_atomic(self._slot(index), "acquire", 8, typ=I64)
 
-    def put(self, index: int, value: int | ir.Value) -> None:
+    def store(self, index: int, value: int | ir.Value) -> None:
         # An exchange: llvmlite's atomic store does not take opaque pointers.
         slot, value = self._slot(index), self.code.int(value)
         self.code.b.atomic_rmw("xchg", slot, value, "seq_cst")
@@ -111,7 +111,7 @@ class _Sharing(TimeLoop):
     def __init__(self, code: Code, program: Program, parts: dict[Node, Part]):
         super().__init__(code, program, parts)
         *_, self.first_product, words = code.function.args
-        self.words = _Words(code, words)
+        self.words = _Shared(code, words)
         self.products = 0  # so far in the step
 
     def _number(self) -> ir.Value:
@@ -125,7 +125,7 @@ class _Sharing(TimeLoop):
     def _claims(self) -> tuple[ir.Value, ir.Value, ir.Value]:
         """Claims, and in them the next block from the front and from the back."""
         b, code = self.code.b, self.code
-        claims = self.words.get(_CLAIMS)
+        claims = self.words.load(_CLAIMS)
         front = b.and_(b.lshr(claims, code.int(_HALF)), code.int(_MOST))
         return claims, front, b.and_(claims, code.int(_MOST))
 
@@ -142,7 +142,7 @@ class _Leader(_Sharing):
             with code.loop(0, count) as j:
                 yield j
             return
-        words.put(_CLAIMS, b.or_(number, code.int(count)))
+        words.store(_CLAIMS, b.or_(number, code.int(count)))
         claim, take, work, rest = self._places("claim", "take", "work", "rest")
         b.branch(claim)
         b.position_at_end(claim)
@@ -155,8 +155,8 @@ class _Leader(_Sharing):
         yield front
         b.branch(claim)
         b.position_at_end(rest)
-        taken = code.add(words.get(_TAKEN), code.sub(count, back))
-        words.put(_TAKEN, taken)
+        taken = code.add(words.load(_TAKEN), code.sub(count, back))
+        words.store(_TAKEN, taken)
         self._wait(taken)
 
     def _wait(self, taken: ir.Value) -> None:
@@ -168,7 +168,7 @@ class _Leader(_Sharing):
         b.position_at_end(look)
         looks = b.phi(I64)
         looks.add_incoming(code.int(0), before)
-        b.cbranch(b.icmp_signed("==", words.get(DONE), taken), over, wait)
+        b.cbranch(b.icmp_signed("==", words.load(DONE), taken), over, wait)
         b.position_at_end(wait)
         words.pause()
         with b.if_then(b.icmp_signed(">", looks, code.int(_PAUSES))):
@@ -215,7 +215,7 @@ class _Assistant(_Sharing):
         b.cbranch(got, work, claim)
         b.position_at_end(work)
         yield code.sub(back, 1)
-        words.put(DONE, code.add(words.get(DONE), 1))
+        words.store(DONE, code.add(words.load(DONE), 1))
         b.branch(claim)
         b.position_at_end(over)
 
@@ -224,15 +224,15 @@ def _emit_lead(module: ir.Module, name: str, leader: Bound, target: Target) -> N
     kind = ir.FunctionType(VOID, [PTR, PTR, PTR, I64, PTR, PTR])
     code = Code(ir.Function(module, kind, name), target)
     stream, array, x, steps, y, shared = code.function.args
-    words = _Words(code, shared)
-    number, first = words.get(_NUMBER), words.get(_NEXT)
-    words.put(_NEXT, code.add(first, code.mul(steps, _products(leader.program))))
+    words = _Shared(code, shared)
+    number, first = words.load(_NUMBER), words.load(_NEXT)
+    words.store(_NEXT, code.add(first, code.mul(steps, _products(leader.program))))
     pointers = {_STREAM: stream, _WEIGHTS: array, _X: x, _Y: y}
     job = {index: code.b.ptrtoint(p, I64) for index, p in pointers.items()}
-    words.put(_NUMBER, code.add(number, 1))
+    words.store(_NUMBER, code.add(number, 1))
     for index, value in {_FIRST: first, _STEPS: steps, **job}.items():
-        words.put(index, value)
-    words.put(_NUMBER, code.add(number, 2))
+        words.store(index, value)
+    words.store(_NUMBER, code.add(number, 2))
     leader.call(code, stream, array, x, steps, y, first, shared)
     code.b.ret_void()
 
@@ -245,28 +245,28 @@ def _emit_assist(
         target,
     )
     b, (shared,) = code.b, code.function.args
-    words = _Words(code, shared)
+    words = _Shared(code, shared)
     look, read, work, idle, sleep = (
         code.function.append_basic_block(n)
         for n in ("look", "read", "work", "idle", "sleep")
     )
-    words.put(ASLEEP, 0)
+    words.store(ASLEEP, 0)
     before = b.block
     b.branch(look)
     b.position_at_end(look)
     looks = b.phi(I64)
     looks.add_incoming(code.int(0), before)
-    number = words.get(_NUMBER)
+    number = words.load(_NUMBER)
     whole = b.icmp_signed("==", b.and_(number, code.int(1)), code.int(0))
-    fresh = b.icmp_signed("!=", number, words.get(_SEEN))
+    fresh = b.icmp_signed("!=", number, words.load(_SEEN))
     b.cbranch(b.and_(whole, fresh), read, idle)
     b.position_at_end(read)
-    job = [words.get(k) for k in (_FIRST, _STEPS, _STREAM, _WEIGHTS, _X, _Y)]
-    same = b.icmp_signed("==", words.get(_NUMBER), number)
+    job = [words.load(k) for k in (_FIRST, _STEPS, _STREAM, _WEIGHTS, _X, _Y)]
+    same = b.icmp_signed("==", words.load(_NUMBER), number)
     b.cbranch(same, work, look)
     looks.add_incoming(code.int(0), read)
     b.position_at_end(work)
-    words.put(_SEEN, number)
+    words.store(_SEEN, number)
     first, steps, *addresses = job
     stream, array, x, y = (b.inttoptr(address, PTR) for address in addresses)
     assistant.call(code, stream, array, x, steps, y, first, shared)
@@ -278,5 +278,5 @@ def _emit_assist(
     b.cbranch(b.icmp_signed("<", more, code.int(_PAUSES)), look, sleep)
     looks.add_incoming(more, idle)
     b.position_at_end(sleep)
-    words.put(ASLEEP, 1)
+    words.store(ASLEEP, 1)
     b.ret_void()

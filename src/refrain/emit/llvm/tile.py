@@ -60,7 +60,7 @@ class Tile:
             value = self.value(node, row, vector)
             address, mask = self._address(place, row, vector)
             if place.width == 1:
-                code.store(code.lane(value, 0), address)
+                code.store(code.first_lane(value), address)
             elif place in self.loop.for_later:
                 with code.b.if_else(self.loop.is_long) as (far, near):
                     with far:
