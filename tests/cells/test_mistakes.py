@@ -269,8 +269,13 @@ def arguments_in_another_order(h_prev, x, W):  # wrong
     return tanh(x @ W + h_prev)
 
 
-@mistake("an option has no default", "*, activation=tanh")
+@mistake("the option beta has no default", "*, activation=tanh")
 def an_option_without_a_default(x, h_prev, W, *, beta):  # wrong
+    return tanh(x @ W * beta + h_prev)
+
+
+@mistake("the argument beta has a default, as options have", "*, beta=0.5")
+def an_option_without_a_star(x, h_prev, W, beta=0.5):  # wrong
     return tanh(x @ W * beta + h_prev)
 
 
@@ -294,7 +299,11 @@ def projected(x, h_prev, W, P, Q, *, activation=tanh, beta=1.0):
     ("arguments", "message"),
     [
         ({"gamma": 2}, r"unknown option\(s\) gamma; expected among activation, beta"),
-        ({"beta": [1.0]}, r"expected beta to be a number.* received \[1.0\]"),
+        ({"beta": [1.0]}, r"expected beta to be a number, received \[1.0\]"),
+        ({"beta": float("nan")}, "expected beta to be a number, received nan"),
+        ({"beta": "1"}, "expected beta to be a number, received '1'"),
+        ({"beta": True}, "expected beta to be a number, received True"),
+        ({"use_bias": "False"}, "use_bias to be True or False, received 'False'"),
         ({"activation": "tanhh"}, "unknown activation 'tanhh'; expected one of celu"),
         ({"activation": 3}, "unknown activation 3; expected .* a function of one vec"),
         ({"activation": np.tanh}, "numpy.tanh cannot be used.*\n.*\n.*write tanh from"),
@@ -310,6 +319,11 @@ def test_unknown_or_unfit_options(arguments, message):
 def test_a_size_that_the_cell_needs():
     with pytest.raises(CellError, match=r"projected: expected the size.*projection"):
         projected(3)
+
+
+def test_what_is_no_function():
+    with pytest.raises(CellError, match="expected a function of the equations, rec"):
+        cell(state="h")(dict)
 
 
 def test_no_state():

@@ -1,5 +1,7 @@
 """Options of the zoo's cells, and what their papers say of extremes."""
 
+import copy
+import pickle
 from functools import partial
 
 import numpy as np
@@ -63,3 +65,10 @@ def test_min_lstm_stands_gates_that_vanish(rng):
     x, states = rng.normal(size=(2, 8, 3)), random_states(sized, 2, rng)
     outputs, _ = run(sized.graph, x, states, unpacked(sized, 3, variables))
     assert np.isfinite(outputs).all()
+
+
+@pytest.mark.parametrize("made", [cells.lstm, cells.gru(3, reset_after=False)])
+def test_copies_and_pickles_know_the_same_equations(made):
+    for copied in (copy.deepcopy(made), pickle.loads(pickle.dumps(made))):  # noqa: S301
+        assert copied == made
+        assert getattr(copied, "cell", copied) is getattr(made, "cell", made)

@@ -18,8 +18,14 @@ def still(x, h_prev, k_prev, W, U, b):
     return tanh(b), h, 0.5 * tanh(b)
 
 
+@cell(state="h")
+def free(x, h_prev, U, b):  # noqa: ARG001
+    """Nothing of what a step computes follows the input."""
+    return tanh(h_prev @ U + b)
+
+
 def sized_cells():
-    for made in (*cells.ALL, mgu, two_faced, still):
+    for made in (*cells.ALL, mgu, two_faced, still, free):
         yield pytest.param(sized_cell(made, 5), id=made.name)
     variants = {
         "gru before": cells.gru(4, reset_after=False),

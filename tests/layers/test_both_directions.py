@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refrain import layers
-from refrain.errors import CellError
+from refrain.errors import LayerError
 from tests.layers.contract import array, close, flat, real
 
 BATCH, STEPS, FEATURES = 3, 7, 4
@@ -62,7 +62,7 @@ def test_both_directions_return_the_same():
         layers.LSTM(3, go_backwards=True),
     )
     with pytest.raises(
-        CellError, match="same return_all_states, received True forward"
+        LayerError, match="same return_all_states, received True forward"
     ):
         layers.Bidirectional(one, backward_layer=other)
 

@@ -149,6 +149,28 @@ class Open(keras.Model):
         return self.layer(self.vectors)
 
 
+def test_padding_that_is_no_number_leaves_no_trace(words):
+    """The vector of a word that no step counts with: of gradients, too."""
+
+    def after_training(padding):
+        ours = recurrent()
+        model = network(
+            layers.Embedding, ours, np.random.default_rng(3), mask_zero=True
+        )
+        vectors, *weights = model.get_weights()
+        vectors[0] = padding
+        model.set_weights([vectors, *weights])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        wanted = np.ones((BATCH, STEPS, UNITS))
+        model.fit(words, wanted, batch_size=BATCH, shuffle=False, verbose=0)
+        vectors, *weights = model.get_weights()
+        return [vectors[1:], *weights]
+
+    found, expected = after_training(np.nan), after_training(0.3)
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 @pytest.mark.skipif(BACKEND != "torch", reason="torch alone lets one do so")
 def test_vectors_that_are_written_to_count(words):
     changed, plain = Open(lambda v: v.mul_(2.0)), Open(lambda v: None)

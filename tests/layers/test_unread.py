@@ -9,7 +9,7 @@ import pytest
 from keras import ops
 
 from refrain import layers
-from refrain.errors import CellShapeError
+from refrain.errors import LayerError
 from tests.layers.contract import Case, Trial, array, assert_same, copy_weights, real
 from tests.layers.own_cells import NestedStates, OneState, OwnCell, TwoStates
 
@@ -110,9 +110,9 @@ def test_wrong_states_and_masks_are_told():
     text = (
         r"own: expected states of shape \(2, 2\), \(2, 2\), \(2, 2\), received \(2, 2\)"
     )
-    with pytest.raises(CellShapeError, match=text):
+    with pytest.raises(LayerError, match=text):
         layer(x, initial_state=[np.zeros((2, 2), "float32")])
-    with pytest.raises(CellShapeError, match=r"expected a mask of shape \(2, 3\), rec"):
+    with pytest.raises(LayerError, match=r"expected a mask of shape \(2, 3\), rec"):
         layer(x, mask=np.ones((2, 4), bool))
 
 

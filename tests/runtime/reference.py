@@ -8,7 +8,15 @@ from refrain import cells
 from refrain.bridge.numpy import call
 from refrain.cells import cell, matrix, scalar, vector
 from refrain.derive.through_time import gradient_through_time
-from refrain.functions import layer_norm, sigmoid, softmax, tanh, where
+from refrain.functions import (
+    layer_norm,
+    mean,
+    sigmoid,
+    softmax,
+    sqrt,
+    tanh,
+    where,
+)
 from refrain.graph.evaluate import run
 from refrain.runtime.driver import Request, kernel_for
 from refrain.runtime.threads import run_native
@@ -59,6 +67,32 @@ def choosing(x, h_prev, W, U, b, q, S):
     return where(h + x @ S > q, h, 0.5 * h)
 
 
+@cell(state=("h", "d"))
+def delayed(x, h_prev, d_prev, W, U, b):
+    """A mean of what the step copies, and so stores without computing it."""
+    return tanh(x @ W + (h_prev - mean(h_prev)) @ U + 0.3 * d_prev + b), h_prev
+
+
+@cell(state="h", gates=("a", "n"))
+def divided(x, h_prev, W, U, b):
+    """A division by what follows from a product, before another product."""
+    a = x @ W.a + b.a
+    return tanh(x @ W.n + (h_prev / sqrt(1.0 + a * a)) @ U.n + b.n)
+
+
+@cell(state=("h", "k"), g=vector(initializer="ones"), M=matrix("memory", "units"))
+def weighing(x, h_prev, k_prev, W, U, b, g, M):  # noqa: ARG001
+    """Weights of which all units are read at once, a state of them, one not read."""
+    h = tanh(x @ W + h_prev @ U + g @ U + softmax(g) - mean(b) + k_prev)
+    return h, tanh(g)
+
+
+@cell(state="h")
+def free(x, h_prev, U, b):  # noqa: ARG001
+    """A cell that does not read its input."""
+    return softmax(h_prev @ U + b) - 0.5 * h_prev
+
+
 CELLS = [
     cells.simple_rnn,
     functools.partial(cells.simple_rnn, activation="relu"),
@@ -72,6 +106,10 @@ CELLS = [
     leaky,
     twins,
     choosing,
+    delayed,
+    divided,
+    functools.partial(weighing, memory=3),
+    free,
 ]
 TOLERANCE = {"float32": 2e-4, "float64": 1e-11}
 

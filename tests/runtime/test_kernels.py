@@ -18,9 +18,12 @@ from tests.runtime.reference import (
     CELLS,
     assert_close,
     assert_equals_interpreter,
+    delayed,
+    divided,
     kernel_results,
     leaky,
     normalised,
+    twins,
 )
 
 
@@ -59,6 +62,11 @@ def test_kernel_equals_interpreter_for_any_shape(
 
 def test_long_sequence_equals_interpreter(rng):
     assert_equals_interpreter(cells.lstm, 2, 9, 3, 300, "float64", rng)
+
+
+@pytest.mark.parametrize("make", [twins, delayed], ids=repr)
+def test_without_steps_states_stay_as_they_are(make, rng):
+    assert_equals_interpreter(make, 3, 5, 2, 0, "float64", rng)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +157,9 @@ def without_skipped(sized, x, states, weights, keep, grad_y, grad_last, hold):
 @pytest.mark.parametrize("units", [17, 70])  # weights in one piece, and in slices
 @pytest.mark.parametrize("against_time", [False, True])
 @pytest.mark.parametrize("mask", ["hold", "zero"])
-@pytest.mark.parametrize("make", [cells.lstm, cells.gru, normalised, leaky], ids=repr)
+@pytest.mark.parametrize(
+    "make", [cells.lstm, cells.gru, normalised, leaky, delayed, divided], ids=repr
+)
 def test_masked_run_equals_run_without_skipped_steps(
     make, mask, against_time, units, rng
 ):

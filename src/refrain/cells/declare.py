@@ -39,10 +39,10 @@ def options_of(equations: Callable) -> dict[str, Any]:
     """
     parameters = inspect.signature(equations).parameters.values()
     options = {p.name: p.default for p in parameters if p.kind == p.KEYWORD_ONLY}
-    if inspect.Parameter.empty in options.values():
+    if bare := [n for n, v in options.items() if v is inspect.Parameter.empty]:
         raise mistake(
             equations,
-            "an option has no default",
+            f"the option {bare[0]} has no default",
             "Expected a default for each, e.g. *, activation=tanh.",
         )
     return options
@@ -59,7 +59,8 @@ def weights_of(
     Raises:
         CellError: the arguments and the declarations contradict each other.
     """
-    parameters = inspect.signature(equations).parameters.values()
+    signature = inspect.signature(equations)
+    parameters = signature.parameters.values()
     arguments = [p.name for p in parameters if p.kind != p.KEYWORD_ONLY]
     entering = ["x", *(f"{s}_prev" for s in states)]
     if arguments[: len(entering)] != entering:
@@ -75,6 +76,12 @@ def weights_of(
             weight = declared[name]
         elif name in USUAL:
             weight = replace(USUAL[name], gates=gates)
+        elif signature.parameters[name].default is not inspect.Parameter.empty:
+            raise mistake(
+                equations,
+                f"the argument {name} has a default, as options have",
+                f"Expected a star before it, e.g. ..., *, {name}=0.5.",
+            )
         else:
             raise mistake(
                 equations,

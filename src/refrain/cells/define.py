@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import functools
 import html
+import inspect
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
+
+import numpy as np
 
 from refrain.cells.declare import (
     check_names,
@@ -93,6 +97,10 @@ class Cell:
     def __repr__(self) -> str:
         return f"<cell {self.name}>"
 
+    def __reduce__(self) -> str:
+        """Pickled, and copied, as the name by which its module knows it."""
+        return getattr(self, "__qualname__", self.name)
+
     def __call__(self, units: int, **options: Any) -> SizedCell:
         """This cell with a number of units and other options than the defaults.
 
@@ -173,10 +181,10 @@ class Cell:
         for name, default in self.options.items():
             if callable(default) and not callable(chosen[name]):
                 chosen[name] = find_activation(chosen[name])
-            if not isinstance(chosen[name], Hashable):
+            if not _may_replace(default, chosen[name]):
                 raise CellError(
-                    f"{self.name}: expected {name} to be a number, a name or a "
-                    f"function, received {chosen[name]!r}"
+                    f"{self.name}: expected {name} to be {_kind_of(default)}, "
+                    f"received {chosen[name]!r}"
                 )
         return chosen
 
@@ -291,6 +299,10 @@ def cell(
     gates = tuple(gates)
 
     def define(equations: Callable) -> Cell:
+        if not inspect.isfunction(equations):
+            raise CellError(
+                f"expected a function of the equations, received {equations!r}"
+            )
         name = equations.__name__
         states = states_of(name, state)
         options = options_of(equations)
@@ -303,6 +315,22 @@ def cell(
 
 
 DEFINED: dict[str, list[Cell]] = {}  # what `@cell` made in this process, by name
+
+
+def _kind_of(default: Any) -> str:
+    if isinstance(default, bool):
+        return "True or False"
+    return "a number" if isinstance(default, Real) else "a number, a name or a function"
+
+
+def _may_replace(default: Any, value: Any) -> bool:
+    """Whether an option may have a value in place of its default."""
+    if isinstance(default, bool):
+        return isinstance(value, (bool, np.bool_))
+    if isinstance(default, Real):
+        number = isinstance(value, Real) and not isinstance(value, bool)
+        return number and math.isfinite(value)
+    return isinstance(value, Hashable)
 
 
 def find_activation(name: Any) -> Callable:

@@ -40,6 +40,7 @@ def write_scan(
         if name in loop.weights
     }
     moving, still = hoisted(graph, [f"{s}_prev" for s in sizes])
+    moving = moving or [graph.leaves["x"]]  # it tells how many steps there are
     known = write_nodes(w, [*moving, *still], entering, weights)
     direction = int(loop.against_time)
     found = w.add(

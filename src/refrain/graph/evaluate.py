@@ -74,8 +74,9 @@ def run(
     for t in range(x.shape[1]):
         previous = {f"{name}_prev": value for name, value in states.items()}
         step = evaluate(graph, {"x": x[:, t], **previous, **weights})
-        states = {name: step[name] for name in states}
-        outputs.append(step[OUTPUT])
+        # A state that follows from weights alone is the same for all samples.
+        states = {n: np.broadcast_to(step[n], s.shape) for n, s in states.items()}
+        outputs.append(np.broadcast_to(step[OUTPUT], (len(x), step[OUTPUT].shape[1])))
         for name, value in states.items():
             history[name].append(value)
     after = {n: np.stack(v, axis=1)[:, 1 : count + 1] for n, v in history.items()}

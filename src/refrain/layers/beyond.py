@@ -14,7 +14,7 @@ import keras
 from keras import ops
 
 from refrain.cells import SizedCell
-from refrain.errors import CellError
+from refrain.errors import LayerError
 from refrain.graph.changes import Changes
 from refrain.graph.dropout import DROPOUT, RECURRENT_DROPOUT
 from refrain.graph.masking import MASK
@@ -80,24 +80,24 @@ def zoneout_rates(
     """The rate of each state that has one, a mapping for each cell of a stack.
 
     Raises:
-        CellError: a rate is no probability below 1, or a name is no state.
+        LayerError: a rate is no probability below 1, or a name is no state.
     """
     known = list(dict.fromkeys(s for cell in cells for s in cell.cell.states))
     by_name = isinstance(zoneout, Mapping)
     rates = dict(zoneout) if by_name else dict.fromkeys(known, zoneout)
     for state, rate in rates.items():
         if state not in known:
-            raise CellError(
+            raise LayerError(
                 f"{name}: expected zoneout for states among {', '.join(known)}, "
                 f"received one for {state!r}"
             )
         if isinstance(rate, bool) or not isinstance(rate, (int, float)):
-            raise CellError(
+            raise LayerError(
                 f"{name}: expected zoneout to be a rate, or a mapping from states to "
                 f'rates, e.g. {{"{known[0]}": 0.1}}; received {zoneout!r}'
             )
         if not 0.0 <= rate < 1.0:
-            raise CellError(f"{name}: expected 0 <= zoneout < 1, received {rate!r}")
+            raise LayerError(f"{name}: expected 0 <= zoneout < 1, received {rate!r}")
     return [
         {s: float(rates[s]) for s in cell.cell.states if rates.get(s)} for cell in cells
     ]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from refrain.errors import CellError
+from refrain.errors import LayerError
 from refrain.layers.checks import CheckedWeights, carry_mask, mask_of_call
 from refrain.layers.equations import PACKAGE
 
@@ -29,7 +29,7 @@ class Bidirectional(CheckedWeights, keras.layers.Bidirectional):
             getattr(part, "return_all_states", False) for part in self._parts()
         )
         if forward != backward:
-            raise CellError(
+            raise LayerError(
                 f"{self.name}: expected layers with the same return_all_states, "
                 f"received {forward} forward and {backward} backward"
             )

@@ -13,7 +13,7 @@ from keras.backend import standardize_dtype
 from keras.src import backend
 
 from refrain.cells import Cell, SizedCell
-from refrain.errors import CellError, CellShapeError, LayerError
+from refrain.errors import LayerError
 from refrain.graph.functions import ACTIVATIONS
 
 Shape = Sequence[int | None]
@@ -23,15 +23,15 @@ def sized_cell(cell: Any) -> SizedCell:
     """A cell with its number of units, as it is.
 
     Raises:
-        CellError: it is something else.
+        LayerError: it is something else.
     """
     if isinstance(cell, SizedCell):
         return cell
     if isinstance(cell, Cell):
-        raise CellError(
+        raise LayerError(
             f"{cell.name}: expected a number of units, e.g. {cell.name}(128)"
         )
-    raise CellError(f"expected a cell with its units, e.g. lstm(128); received {cell}")
+    raise LayerError(f"expected a cell with its units, e.g. lstm(128); received {cell}")
 
 
 def check_activations(kind: str, args: Sequence[Any], kwargs: Any) -> None:
@@ -99,7 +99,7 @@ def checked_states(
     """States, one list a cell.
 
     Raises:
-        CellShapeError: their number or a shape is not what the cells expect.
+        LayerError: their number or a shape is not what the cells expect.
     """
     sizes = [size for cell in cells for size in cell.state_size]
     rest = iter(_checked(name, [(batch, size) for size in sizes], given))
@@ -110,7 +110,7 @@ def as_structured(name: str, starts: Any, given: Any, batch: int | None) -> Any:
     """States in the structure of those at which sequences start.
 
     Raises:
-        CellShapeError: their number or a shape is another one.
+        LayerError: their number or a shape is another one.
     """
     shapes = [(batch, *start.shape[1:]) for start in tree.flatten(starts)]
     return tree.pack_sequence_as(starts, _checked(name, shapes, given))
@@ -121,7 +121,7 @@ def _checked(name: str, expected: Sequence[Shape], given: Any) -> list[Any]:
     states = tree.flatten(given)
     received = [tuple(state.shape) for state in states]
     if len(received) != len(expected) or not all(map(_fits, received, expected)):
-        raise CellShapeError(
+        raise LayerError(
             f"{name}: expected states of shape {_listed(expected)}, received "
             f"{_listed(received)}.\n  Hint: one array for each state, in the order in "
             "which return_state=True gives them."
@@ -135,7 +135,7 @@ def checked_mask(name: str, given: Any, sequences: Any) -> Any | None:
     A mask of features counts a step where it holds for any of them.
 
     Raises:
-        CellShapeError: it is not as long or as many as the sequences.
+        LayerError: it is not as long or as many as the sequences.
     """
     if given is None:
         return None
@@ -144,7 +144,7 @@ def checked_mask(name: str, given: Any, sequences: Any) -> Any | None:
         mask = ops.any(mask, axis=-1)
     expected = tuple(sequences.shape[:2])
     if not _fits(mask.shape, expected):
-        raise CellShapeError(
+        raise LayerError(
             f"{name}: expected a mask of shape {expected}, received "
             f"{tuple(mask.shape)}.\n  Hint: one truth value for each step of each "
             "sample, true where it counts."
@@ -156,14 +156,14 @@ def checked_resets(name: str, given: Any, sequences: Any) -> Any | None:
     """The steps before which sequences begin anew, as truth values, or None.
 
     Raises:
-        CellShapeError: they are not as long or as many as the sequences.
+        LayerError: they are not as long or as many as the sequences.
     """
     if given is None:
         return None
     resets: Any = ops.cast(given, "bool")
     expected = tuple(sequences.shape[:2])
     if not _fits(resets.shape, expected):
-        raise CellShapeError(
+        raise LayerError(
             f"{name}: expected resets of shape {expected}, received "
             f"{tuple(resets.shape)}.\n  Hint: one truth value for each step of each "
             "sample, true where a sequence begins."
@@ -175,28 +175,28 @@ def mask_of_lengths(name: str, given: Any, sequences: Any, mask: Any) -> Any:
     """The mask of sequences that are padded at the end to one length.
 
     Raises:
-        CellShapeError: there is not one length for each sample.
-        CellError: the lengths are no integers, or longer than the sequences, or there
+        LayerError: there is not one length for each sample.
+        LayerError: the lengths are no integers, or longer than the sequences, or there
             is a mask as well.
     """
     if mask is not None:
-        raise CellError(f"{name}: expected a mask or lengths, received both")
+        raise LayerError(f"{name}: expected a mask or lengths, received both")
     lengths: Any = ops.convert_to_tensor(given)
     expected, kind = tuple(sequences.shape[:1]), standardize_dtype(lengths.dtype)
     if not _fits(lengths.shape, expected):
-        raise CellShapeError(
+        raise LayerError(
             f"{name}: expected lengths of shape {expected}, received "
             f"{tuple(lengths.shape)}.\n  Hint: the number of steps of each sample."
         )
     if "int" not in kind:
-        raise CellError(f"{name}: expected lengths to be integers, received {kind}")
+        raise LayerError(f"{name}: expected lengths to be integers, received {kind}")
     shape: Any = ops.shape(sequences)
     longest = sequences.shape[1]
     numbers = _numbers(lengths)
     if numbers is not None and longest is not None:
         wrong = numbers[(numbers < 0) | (numbers > longest)]
         if wrong.size:
-            raise CellError(
+            raise LayerError(
                 f"{name}: expected lengths from 0 to {longest}, the number of steps; "
                 f"received {wrong[0]}"
             )

@@ -203,7 +203,7 @@ class CellLayer(EquationCall, DropoutRNNCell):
         self.sized = sized_cell(sized)
         for name, rate in ((DROPOUT, dropout), (RECURRENT_DROPOUT, recurrent_dropout)):
             if not 0.0 <= rate < 1.0:
-                raise CellError(
+                raise LayerError(
                     f"{sized.cell.name}: expected 0 <= {name} < 1, received {rate}"
                 )
         self.dropout = dropout
@@ -220,13 +220,13 @@ class CellLayer(EquationCall, DropoutRNNCell):
         """Create the cell's variables for inputs of `(batch, features)`."""
         features = input_shape[-1]
         if features is None:
-            raise CellError(
+            raise LayerError(
                 f"{self.sized.cell.name}: the number of features is not known; give "
                 "the model an Input with its last dimension"
             )
         for variable in self.sized.variables(features):
             if hasattr(self, variable.name):
-                raise CellError(
+                raise LayerError(
                     f"{self.sized.cell.name}: a Keras layer has something else by the "
                     f"name {variable.name}.\n  Hint: give the weight another "
                     "`variable=`."

@@ -94,10 +94,18 @@ class Lookup:
         return ops.take(self.vectors, ops.cast(self.words, "int32"), axis=0)
 
     def projected(self, sized: SizedCell, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        """A cell's variables, those of the input multiplied with all vectors."""
+        """A cell's variables, those of the input multiplied with all vectors.
+
+        A vector that is no number gives rows that are none, but leaves no trace in
+        gradients where nobody reads it, such as that of padding.
+        """
         names = _of_input(sized)
+        numbers = ops.all(ops.isfinite(self.vectors), axis=-1, keepdims=True)
+        vectors = ops.where(numbers, self.vectors, 0.0)
         return {
-            name: matmul(self.vectors, array) if name in names else array
+            name: ops.where(numbers, matmul(vectors, array), float("nan"))
+            if name in names
+            else array
             for name, array in arrays.items()
         }
 

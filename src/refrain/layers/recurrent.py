@@ -14,7 +14,7 @@ import keras
 from keras import ops, tree
 
 from refrain.cells import Cell, SizedCell
-from refrain.errors import CellError
+from refrain.errors import LayerError
 from refrain.layers.beyond import ARGUMENTS, FirstStates, Steps, zoneout_rates
 from refrain.layers.checks import (
     CheckedWeights,
@@ -89,7 +89,7 @@ class EquationLoop(CheckedWeights, keras.layers.RNN):
         """What is drawn and what is trained.
 
         Raises:
-            CellError: a rate is wrong, or for a state that there is not.
+            LayerError: a rate is wrong, or for a state that there is not.
         """
         cells = cells_of(self.cell)
         if all(map(has_equations, cells)):  # others are read when they are built
@@ -199,7 +199,7 @@ class EquationLoop(CheckedWeights, keras.layers.RNN):
         """Refuse what changes the equations of a cell whose equations are not known."""
         wanted = self._beyond().keys() & {"zoneout", "return_all_states"}
         if wanted:
-            raise CellError(
+            raise LayerError(
                 f"{self.name}: expected a cell whose equations are known, for "
                 f"{' and '.join(sorted(wanted))}; received one that Keras runs, "
                 f"because {reason}"
@@ -314,7 +314,7 @@ class StackedRNNCells(keras.layers.StackedRNNCells):
 
     def __init__(self, cells: Any, **kwargs: Any):
         if not cells:
-            raise CellError("expected at least one cell to be stacked, received none")
+            raise LayerError("expected at least one cell to be stacked, received none")
         super().__init__([as_keras_cell(c) for c in cells], **kwargs)
 
 
@@ -322,10 +322,10 @@ def as_keras_cell(cell: Any) -> Any:
     """A Keras cell as it is; equations with their sizes as a `CellLayer`.
 
     Raises:
-        CellError: it is a whole layer, or equations without a number of units.
+        LayerError: it is a whole layer, or equations without a number of units.
     """
     if isinstance(cell, _KerasRNN):
-        raise CellError(
+        raise LayerError(
             f"expected a cell, received the layer {cell.name}; its cell would be "
             f"{type(cell.cell).__name__}"
         )

@@ -106,7 +106,7 @@ def scan_cell(
     kept = [*leaving, *carried] if like_carry else list(carried)
 
     def step(carry: Any, now: Any) -> tuple[Any, Any]:
-        values = known | dict(zip(moving, now, strict=True))
+        values = known | dict(zip(moving, now or (), strict=True))
         old = carry[len(kept) - len(names) :]
         values |= executor.leaves(dict(zip(names, old, strict=True)))
         found = dict(zip(graph.results, executor.results(values), strict=True))
@@ -122,7 +122,7 @@ def scan_cell(
     scanned: Any = ops.scan(
         step,
         list(starts.values()),
-        [ops.swapaxes(value, 0, 1) for value in before],
+        [ops.swapaxes(value, 0, 1) for value in before] or None,
         length=x.shape[1],
         unroll=unroll or 1,
     )

@@ -33,6 +33,8 @@ def read_from_weights(
 ) -> list[Node]:
     """Values of weights alone that the rest of a step reads, or stores.
 
+    Weights are among them of which a product or a reduction reads all units at once.
+
     Args:
         targets: what a step must store.
         known: values that lie in memory before the step, weights among them.
@@ -41,4 +43,6 @@ def read_from_weights(
     nodes = [n for n in ordered(targets, stop=known) if n not in known]
     found = of_weights(nodes, shared)
     read = {i for n in nodes if n not in found for i in n.inputs} | set(targets)
-    return [n for n in nodes if n in found and n in read]
+    whole = (n.inputs[0] for n in nodes if n.op in (*PRODUCTS, *REDUCTIONS))
+    leaves = dict.fromkeys(left for left in whole if left in shared)
+    return [*leaves, *(n for n in nodes if n in found and n in read)]

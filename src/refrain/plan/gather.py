@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from refrain.errors import GraphError
 from refrain.graph.dropout import is_dropout_mask
-from refrain.graph.graph import Graph
+from refrain.graph.graph import Graph, leaf
 from refrain.graph.node import Node, building
 from refrain.graph.ops import OPS, op
 from refrain.plan.idle import is_zero
@@ -41,7 +41,8 @@ class Summands(NamedTuple):
 
     Attributes:
         products: for matrices.
-        vectors: for vectors and numbers.
+        vectors: for vectors and numbers, and a row of zeros for a matrix that no
+            gradient reaches.
         rows: for matrices of which rows are looked up: an index, and its row.
     """
 
@@ -67,7 +68,10 @@ def weight_gradients(gradient: Graph, parts: Mapping[str, Part]) -> Summands:
             value = node.inputs[0] if node.op is OPS["sum"] else node
             found.vectors.append((value, part))
             continue
-        pending = [_no_product(gradient, weight) if is_zero(node) else node]
+        if is_zero(node):
+            found.vectors.append((_zeros(weight), part))
+            continue
+        pending = [node]
         while pending:
             node = pending.pop()
             if node.op is OPS["add"]:
@@ -82,21 +86,15 @@ def weight_gradients(gradient: Graph, parts: Mapping[str, Part]) -> Summands:
     return found
 
 
-def as_wide(node: Node, leaf: Node) -> Node:
+def as_wide(node: Node, entering: Node) -> Node:
     """A leaf's gradient in the size of the leaf; no gradient at all is a number, 0."""
-    if node.shape == leaf.shape:
+    if node.shape == entering.shape:
         return node
-    with building((node, leaf)):
-        return op("broadcast", node, leaf)
+    with building((node, entering)):
+        return op("broadcast", node, entering)
 
 
-def _no_product(gradient: Graph, weight: Node) -> Node:
-    """The gradient of a matrix that decides choices and nothing else."""
-    rows, columns = ((size,) for size in weight.shape)
-    vectors = {leaf.shape: leaf for leaf in gradient.leaves.values()}
-    entering = {n for n in gradient.leaves if n == "x" or n.endswith("_prev")}
-    lefts = {gradient.leaves[n].shape: gradient.leaves[n] for n in entering}
-    if rows not in lefts or columns not in vectors:
-        raise GraphError(f"{gradient.name}: {weight.attribute} has no gradient")
-    with building(tuple(gradient.nodes())):
-        return op("outer", lefts[rows], op("broadcast", 0.0, vectors[columns]))
+def _zeros(weight: Node) -> Node:
+    """One row of the gradient of a matrix that nothing reads, or choices alone."""
+    with building(()):
+        return op("broadcast", 0.0, leaf("a row", weight.shape[1:]))

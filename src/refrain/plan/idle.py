@@ -6,13 +6,13 @@ tile without a sample that counts runs this rest, so padded steps cost next to n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from refrain.derive.simplify import simpler
 from refrain.graph.graph import Graph, constant, ordered, rewrite
 from refrain.graph.masking import MASK
 from refrain.graph.node import Node, building
-from refrain.graph.ops import OPS, PRODUCTS, REDUCTIONS
+from refrain.graph.ops import OPS, PRODUCTS, REDUCTIONS, op
 
 _HEAVY = {*PRODUCTS, *REDUCTIONS}
 
@@ -49,6 +49,24 @@ def idle_values(graph: Graph, nodes: Iterable[Node]) -> dict[Node, Node]:
         if any(n.op in _HEAVY for n in ordered([value])):
             light[node] = zero
     return light
+
+
+def guarded_values(graph: Graph, idle: Mapping[Node, Node]) -> dict[Node, Node]:
+    """What each node is in a tile of several samples, some of which may be left out.
+
+    Earlier stages may have left 0 of such a sample, and a division by it is no number.
+
+    Args:
+        graph: one step.
+        idle: what each node is where the mask is 0; empty if the graph has no mask.
+    """
+    found = {}
+    with building((*graph.leaves.values(), *graph.nodes(), *ordered(idle.values()))):
+        for node, value in idle.items():
+            counts = op("greater", graph.leaves[MASK], 0.5)
+            has_it = node.op is OPS["where"] and node.inputs[::2] == (counts, value)
+            found[node] = node if has_it else op("where", counts, node, value)
+    return found
 
 
 def is_zero(node: Node) -> bool:

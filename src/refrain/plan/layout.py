@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from refrain.graph.graph import ordered
 from refrain.graph.node import Node
+from refrain.graph.ops import OPS
 from refrain.plan.program import (
     SAMPLE,
     SHARED,
@@ -21,6 +22,8 @@ from refrain.plan.program import (
 from refrain.plan.stages import ONE, Level, order_levels
 
 TAPE, PACKED, FIXED, SCRATCH = "tape", "packed", "fixed", "scratch"
+# What makes infinities, or no number, of numbers.
+BREAKING = tuple(OPS[n] for n in ("divide", "sqrt", "log", "log1p", "exp", "expm1"))
 SPARE = 5  # registers without which a loop of products spills accumulators
 
 # Left operands, and products with the sums that they feed.
@@ -50,7 +53,8 @@ class Machine:
 class Layout:
     """Stages of one program, with the memory that they need besides their buffers.
 
-    `idle` gives what is stored of each value where a mask leaves the step out.
+    `idle` gives what is stored of each value where a mask leaves the step out;
+    `guarded`, what a tile stores of samples of which some may be left out.
     """
 
     sizes: Mapping[str, int]
@@ -58,6 +62,7 @@ class Layout:
     machine: Machine
     places: dict[Node, Place]
     idle: Mapping[Node, Node] = field(default_factory=dict)
+    guarded: Mapping[Node, Node] = field(default_factory=dict)
     packed: int = 0
     fixed: int = 0
     scratch: int = 0
@@ -85,7 +90,7 @@ class Layout:
     def add(self, level: Level) -> None:
         """Lay out one level as a stage; levels come in the order in which they run."""
         stage = self._stage(level)
-        self.stages.append(replace(stage, idle=self._idle(stage)))
+        self.stages.append(replace(self._guarded(stage), idle=self._idle(stage)))
 
     def _stage(self, level: Level) -> Stage:
         width = 1 if level.size == ONE else self.sizes[level.size]
@@ -123,6 +128,17 @@ class Layout:
         nodes = ordered([node for node, _ in stores], stop=known)
         body = tuple(n for n in nodes if n.inputs and n not in known)
         return replace(stage, loops=(), sums=(), body=body, stores=stores, summed=())
+
+    def _guarded(self, stage: Stage) -> Stage:
+        mixed = self.guarded and stage.rows > 1
+        if not mixed or not any(node.op in BREAKING for node in stage.body):
+            return stage
+        stores = tuple((self.guarded[node], place) for node, place in stage.stores)
+        inside = {*stage.body, *(found.root for found in stage.sums)}
+        known = inside | self.places.keys() - {n for n, _ in stage.stores if n.inputs}
+        more = ordered([node for node, _ in stores], stop=known)
+        body = (*stage.body, *(n for n in more if n.inputs and n not in known))
+        return replace(stage, body=body, stores=stores)
 
     def _spill(self, node: Node) -> Place:
         """Where a value waits for later stages: its own place, or scratch."""

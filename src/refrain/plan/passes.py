@@ -87,7 +87,7 @@ def make_plan(task: Task) -> Plan:
             task, task.gradient, inputs, shared, readable, history, free
         )
         (history,) = (b for b in backward.inputs if b.name == TAPE)  # may be wider now
-    forward = _forward(task, entering, inputs, shared, tape, after, saved, history)
+    forward = _forward(task, entering, inputs, shared, tape, saved, history)
     return Plan(forward, backward, gathering)
 
 
@@ -97,7 +97,6 @@ def _forward(
     inputs: Sequence[Buffer],
     shared: Collection[Node],
     tape: Mapping[Node, Place],
-    after: Mapping[Node, Place],
     saved: Sequence[Node],
     history: Buffer,
 ) -> Program:
@@ -130,7 +129,7 @@ def _forward(
         places=layout.places,
         first=tuple(Copy(f"first_{s}", tape[old[s]]) for s in task.states),
         last=tuple(
-            Copy(f"last_{s}", after[task.graph.results[s]]) for s in task.states
+            Copy(f"last_{s}", replace(tape[old[s]], shift=1)) for s in task.states
         ),
         ahead=tuple(layout.ahead),
         stages=tuple(layout.stages),

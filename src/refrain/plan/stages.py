@@ -84,9 +84,10 @@ def order_levels(
 def _sum_on_the_way(level: Level, levels: Sequence[Level]) -> None:
     """Let a level without products sum what it computes, instead of a later one.
 
-    It goes sample by sample. What no other level reads need not be stored then.
+    It goes sample by sample. What no other level reads need not be stored then. What
+    it stores and does not compute, such as an old state, is reduced before it runs.
     """
-    for later in levels:
+    for later in (other for other in levels if other.depth > level.depth):
         for node in list(later.reductions):
             computed = node.inputs[0] in level.spills or node.inputs[0] in level.stores
             if computed and node.op in SUMS:

@@ -10,7 +10,7 @@ from refrain.graph.changes import EVERY
 from refrain.graph.graph import OUTPUT, Graph
 from refrain.graph.node import Node
 from refrain.plan.ahead import read_from_weights
-from refrain.plan.idle import idle_values
+from refrain.plan.idle import guarded_values, idle_values
 from refrain.plan.layout import Layout, Machine
 from refrain.plan.program import (
     SAMPLE,
@@ -119,11 +119,13 @@ class Ordered(NamedTuple):
         ahead: what is computed of weights alone, before the step.
         levels: the step.
         idle: what it stores where a mask leaves it out.
+        guarded: what it stores in a tile of samples of which some may be left out.
     """
 
     ahead: list[Node]
     levels: list[Level]
     idle: Mapping[Node, Node]
+    guarded: Mapping[Node, Node]
 
 
 def in_order(
@@ -136,7 +138,8 @@ def in_order(
     ahead = read_from_weights(targets, {*available, *shared}, shared)
     levels = order_levels(targets, {*available, *ahead}, shared)
     stored = {node for level in levels for node in (*level.stores, *level.spills)}
-    return Ordered(ahead, levels, idle_values(graph, stored))
+    idle = idle_values(graph, stored)
+    return Ordered(ahead, levels, idle, guarded_values(graph, idle))
 
 
 def lay_out(
@@ -146,7 +149,8 @@ def lay_out(
     places: Mapping[Node, Place],
 ) -> Layout:
     """A step as stages, with all that they need in memory besides known places."""
-    layout = Layout(task.sizes, task.parts, task.machine, dict(places), ordered.idle)
+    values = dict(places), ordered.idle, ordered.guarded
+    layout = Layout(task.sizes, task.parts, task.machine, *values)
     layout.fix(ordered.ahead, shared)
     for level in ordered.levels:
         layout.add(level)
