@@ -115,6 +115,21 @@ def test_inside_xla_the_scan_runs(layer, x):
     close(tf.function(layer, jit_compile=True)(x), layer(x))
 
 
+def test_xla_differentiates_a_loop_that_is_written_out(x):
+    layer = layers.LSTM(4, unroll=True)
+    layer(x)
+
+    def slopes():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(x) ** 2)
+        return tape.gradient(loss, layer.trainable_weights)
+
+    for found, expected in zip(
+        tf.function(slopes, jit_compile=True)(), slopes(), strict=True
+    ):
+        close(found, expected)
+
+
 def test_inside_xla_kernels_cannot_be_required(layer, x, monkeypatch):
     monkeypatch.setenv("REFRAIN_KERNELS", "require")
     with pytest.raises(KernelError, match="but XLA compiles this program"):

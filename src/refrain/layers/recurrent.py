@@ -55,7 +55,8 @@ class EquationLoop(CheckedWeights, keras.layers.RNN):
     def supports_jit(self) -> bool:
         """Whether XLA may compile a model with this layer.
 
-        TensorFlow's XLA can neither call kernels nor differentiate keras.ops.scan.
+        TensorFlow's XLA cannot call kernels, nor differentiate a loop that is not
+        written out.
         """
         return self._supports_jit and keras.backend.backend() != "tensorflow"
 

@@ -6,7 +6,7 @@ one value with all parts of a variable are one product. Gradients are the backen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import keras
@@ -119,18 +119,30 @@ def scan_cell(
         name: ops.zeros((batch, width), x.dtype) for name, width in widths.items()
     }
     starts |= zip(own, states, strict=True)
-    scanned: Any = ops.scan(
-        step,
-        list(starts.values()),
-        [ops.swapaxes(value, 0, 1) for value in before] or None,
-        length=x.shape[1],
-        unroll=unroll or 1,
-    )
-    last, sequences = scanned
+    along = [ops.swapaxes(value, 0, 1) for value in before]
+    last, sequences = _loop(step, list(starts.values()), along, x.shape[1], unroll)
     last = dict(zip(kept, last, strict=True))
     sequences = dict(zip(kept if like_carry else leaving, sequences, strict=True))
     found = {name: ops.swapaxes(sequences[name], 0, 1) for name in leaving}
     return Scanned.of(found, {s: last[s] for s in own}, changes)
+
+
+def _loop(
+    step: Callable,
+    starts: list[Tensor],
+    along: list[Tensor],
+    length: int | None,
+    unroll: bool,
+) -> Any:
+    """`keras.ops.scan`; on TensorFlow it does not write the loop out by itself."""
+    if not (unroll and length and keras.backend.backend() == "tensorflow"):
+        # Nothing moves with time where a cell does not read its input.
+        return ops.scan(step, starts, along or None, length=length, unroll=unroll or 1)
+    carry, every = starts, []
+    for t in range(length):
+        carry, found = step(carry, [value[t] for value in along])
+        every.append(found)
+    return carry, [ops.stack(value) for value in zip(*every, strict=True)]
 
 
 def _before_the_loop(
