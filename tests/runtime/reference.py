@@ -18,7 +18,7 @@ from refrain.functions import (
     where,
 )
 from refrain.graph.evaluate import run
-from refrain.runtime.driver import Request, kernel_for
+from refrain.runtime.driver import Request, kernel_for, step_graph
 from refrain.runtime.threads import run_native
 from tests.randoms import random_states, random_weights, unpacked
 
@@ -186,3 +186,71 @@ def assert_close(name, found, exact, dtype, tolerance=None):
     scale = max(1.0, float(np.abs(exact).max(initial=0.0)))
     error = float(np.abs(found - exact).max(initial=0.0)) / scale
     assert error < (tolerance or TOLERANCE[dtype]), f"{name}: error {error:.1e}"
+
+
+def assert_masked_skips(sized, mask, against_time, rng):
+    """A masked run is each sample's run without the steps that its mask leaves out."""
+    batch, timesteps, hold = 11, 9, mask == "hold"
+    request = Request(
+        sized, 3, "float64", True, mask=mask, rows=4, against_time=against_time
+    )
+    keep = rng.random((batch, timesteps)) > 0.4
+    keep[1] = False  # nothing counts
+    keep[2, :4] = keep[4:9, 5:] = keep[9, 1:] = False  # padding before, and behind
+    variables = random_weights(sized, 3, rng)
+    weights = unpacked(sized, 3, variables)
+    x, states = rng.normal(size=(batch, timesteps, 3)), random_states(sized, batch, rng)
+    grad_y = rng.normal(size=(batch, timesteps, sized.output_size))
+    grad_last = {s: rng.normal(size=a.shape) for s, a in states.items()}
+    turn = (lambda a: a[:, ::-1]) if against_time else (lambda a: a)
+    first = dict(states)
+    _, names = step_graph(request)
+    if "held" in names:
+        first["held"] = np.zeros((batch, sized.output_size))
+    given = {s: grad_last.get(s, np.zeros_like(a)) for s, a in first.items()}
+    extra = {"mask": turn(keep).astype(float)}
+    found = kernel_results(request, turn(x), first, variables, grad_y, given, extra)
+    total = {n: np.zeros_like(w) for n, w in weights.items()}
+    each = without_skipped(sized, x, states, weights, keep, grad_y, grad_last, hold)
+    for k, (y, history, source, grads) in enumerate(each):
+        for t, s in enumerate(source):
+            counts = keep[k, t] or (hold and s >= 0)
+            expected = y[s] if counts else np.zeros(sized.output_size)
+            assert_close(f"y {k} {t}", found["y"][k, t], expected, "float64")
+        for s, values in history.items():
+            last = values[-1] if len(values) else states[s][k]
+            assert_close(f"last {s} {k}", found[f"last_{s}"][k], last, "float64")
+            assert_close(
+                f"grad {s} {k}",
+                found[f"grad_first_{s}"][k],
+                grads[f"grad_{s}_prev"][0],
+                "float64",
+            )
+        grad_x = np.zeros_like(x[k])
+        grad_x[keep[k]] = grads["grad_x"][0]
+        assert_close(f"grad x {k}", turn(found["grad_x"])[k], grad_x, "float64")
+        for name in total:
+            total[name] = total[name] + grads[f"grad_{name}"]
+    for variable in sized.variables(3):
+        gradient = found[f"grad_{variable.name}"].reshape(variable.shape)
+        for name, part in variable.unpack(gradient).items():
+            assert_close(f"grad {name}", part, total[name], "float64")
+
+
+def without_skipped(sized, x, states, weights, keep, grad_y, grad_last, hold):
+    """What a masked run means: each sample alone, with its skipped steps removed."""
+    results = []
+    for k, steps in enumerate(keep):
+        own = {s: a[k : k + 1] for s, a in states.items()}
+        short = x[k : k + 1, steps]
+        y, history = run(sized.graph, short, own, weights)
+        # A held output passes the gradients of the steps it stands for.
+        arriving = np.zeros_like(y)
+        source = np.cumsum(steps) - 1
+        for t, s in enumerate(source):
+            if steps[t] or (hold and s >= 0):
+                arriving[0, s] += grad_y[k, t]
+        last = {s: g[k : k + 1] for s, g in grad_last.items()}
+        grads = gradient_through_time(sized.graph, short, own, weights, arriving, last)
+        results.append((y[0], {s: h[0] for s, h in history.items()}, source, grads))
+    return results

@@ -72,8 +72,10 @@ def plan_backward(
         moved = {streams[node]: place for node, place in over.items()}
         ordered = ordered._replace(levels=_moved(ordered.levels, moved))
         streams, stream = over, replace(history, name=STREAMS, over=TAPE)
-    # A stream may hold what is there already, and is read where it is there.
-    layout = lay_out(task, ordered, shared, {**streams, **step.available})
+    # A stream may hold what is there already, and is read where it is there; a weight,
+    # where it is trained.
+    own = {node: place for node, place in streams.items() if node not in shared}
+    layout = lay_out(task, ordered, shared, {**own, **step.available})
     program = _gradient_program(step, inputs, history, stream, layout)
     found = {**totals.places, **streams}
     buffers = (stream, history, *totals.buffers)
