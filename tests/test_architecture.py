@@ -50,14 +50,14 @@ MAY_IMPORT = {
         *("graph", "cells", "derive", "runtime", "bridge", "layers"),
         *("report", "files", "backend"),
     },
-    "tasks": {"layers", "stream", "report", "study", "files"},
+    "tasks": {"layers", "stream", "report", "study", "files", "words"},
     "compare": {
         *("graph", "cells", "runtime", "layers", "stream", "study", "tasks"),
-        *("report", "files"),
+        *("report", "files", "words"),
     },
     "cli": {
         *("graph", "cells", "plan", "runtime", "layers", "study", "tasks"),
-        *("compare", "stream", "export", "report", "files"),
+        *("compare", "stream", "export", "report", "files", "words"),
     },
 }
 # The modules beside the packages.
@@ -67,6 +67,7 @@ MAY_IMPORT_MODULES = {
     "errors": set(),
     "files": set(),
     "functions": {"graph"},
+    "words": set(),
 }
 # Besides NumPy, which all may import. A file of `bridge` may import the array library
 # that it is named after.

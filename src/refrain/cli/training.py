@@ -12,6 +12,7 @@ from typing import Any
 
 from refrain.errors import OptionError
 from refrain.files import make_folder
+from refrain.words import counted
 
 _SEARCHED = ("units", "layers", "learning_rate", "dropout")
 _WRITERS = ("tensorflow", "tensorboard")
@@ -56,8 +57,6 @@ def search_line(options: Any, trials: int) -> tuple[str, ...]:
     """What a search for options has found; nothing without one."""
     if not trials:
         return ()
-    from refrain.tasks.table import counted  # brings pandas
-
     found = (f"{n.replace('_', ' ')} {getattr(options, n):.3g}" for n in _SEARCHED)
     return (f"found in {counted(trials, 'trial')}: {', '.join(found)}",)
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from refrain.compare.lengths import reach, who_learns
 from refrain.compare.record import Comparison, Entry, Memory, Network
 from refrain.compare.table import microseconds, short
-from refrain.compare.verdict import apart, listed, plural, ranked, sentence, verdict
+from refrain.compare.verdict import apart, ranked, verdict
+from refrain.words import counted, joined, sentence
 
 VANISHES, EXPLODES = 1e-2, 1e2  # gradient at the first step / at the last one
 
@@ -80,8 +81,8 @@ def _horizon(entry: Entry) -> str:
     if memory is None:
         return UNKNOWN
     if memory.horizon is None:
-        return f"over {plural(memory.steps, 'step')}"
-    return plural(memory.horizon, "step")
+        return f"over {counted(memory.steps, 'step')}"
+    return counted(memory.horizon, "step")
 
 
 def _work(entry: Entry) -> str:
@@ -124,18 +125,18 @@ def _long_term(comparison: Comparison) -> str:
     by_kind: dict[str, list[str]] = {}
     for name, memory in known:
         by_kind.setdefault(_kind(memory), []).append(name)
-    back = plural(known[0][1].steps, "step")
+    back = counted(known[0][1].steps, "step")
     told = []
     if names := by_kind.get("arrives"):
-        told.append(f"{listed(names)}: an error still teaches what was {back} ago.")
+        told.append(f"{joined(names)}: an error still teaches what was {back} ago.")
     if names := by_kind.get("vanishes"):
         told.append(
-            f"{listed(names)}: the gradient vanishes within {back}; less than 1 % "
+            f"{joined(names)}: the gradient vanishes within {back}; less than 1 % "
             "of it gets back to the first one."
         )
     if names := by_kind.get("explodes"):
         told.append(
-            f"{listed(names)}: the gradient explodes on the way; clip it, or start "
+            f"{joined(names)}: the gradient explodes on the way; clip it, or start "
             "from an orthogonal recurrent matrix."
         )
     return " ".join(map(sentence, told))
@@ -150,14 +151,14 @@ def _retention(comparison: Comparison) -> str:
     if not lags:
         return "Not measured."
     longest, shortest = max(lags.values()), min(lags.values())
-    top = listed([name for name, lag in lags.items() if lag == longest])
-    low = listed([name for name, lag in lags.items() if lag == shortest])
+    top = joined([name for name, lag in lags.items() if lag == longest])
+    low = joined([name for name, lag in lags.items() if lag == shortest])
     if longest == math.inf:
         text = f"{top}: a trace of all that was read is left at the end."
     else:
-        text = f"{top}: 1 % of a change is left after {plural(int(longest), 'step')}."
+        text = f"{top}: 1 % of a change is left after {counted(int(longest), 'step')}."
     if shortest < longest:
-        left = plural(int(shortest), "step")
+        left = counted(int(shortest), "step")
         text += " " + sentence(f"{low}: 1 % of it is left after {left}.")
     return text
 
@@ -224,7 +225,7 @@ def _real_time(comparison: Comparison) -> str:
 
 
 def _names(latencies: Sequence[tuple]) -> str:
-    return listed([name for name, _ in latencies])
+    return joined([name for name, _ in latencies])
 
 
 def _rate(latencies: Sequence[tuple]) -> str:

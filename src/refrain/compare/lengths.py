@@ -6,8 +6,8 @@ import math
 
 from refrain.compare.record import Comparison, Entry
 from refrain.compare.table import Figures, figure, score
-from refrain.compare.verdict import listed, sentence
 from refrain.errors import DataError
+from refrain.words import joined, sentence
 
 SOLVED = "✓"
 
@@ -109,6 +109,6 @@ def who_learns(comparison: Comparison) -> str:
         by_reach.setdefault(reach(comparison, entry.key), []).append(entry.name)
     none = f"not solved at length {length(at_each_length(comparison)[0])}."
     return " ".join(
-        f"{sentence(listed(names))}: {f'solved up to length {far}.' if far else none}"
+        f"{sentence(joined(names))}: {f'solved up to length {far}.' if far else none}"
         for far, names in sorted(by_reach.items(), reverse=True)
     )

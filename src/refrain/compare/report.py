@@ -23,7 +23,7 @@ from refrain.compare.lengths import by_length, faults
 from refrain.compare.memory_drawings import draw_gradient, draw_influence, gate_figure
 from refrain.compare.record import Comparison, Traces
 from refrain.compare.table import Figures, costs, quality
-from refrain.compare.verdict import listed, sentence, verdict
+from refrain.compare.verdict import verdict
 from refrain.graph.equations import text
 from refrain.report.figures import figure_svg, new_figure
 from refrain.report.page import (
@@ -39,6 +39,7 @@ from refrain.report.page import (
     write_page,
 )
 from refrain.study.candidates import Candidate
+from refrain.words import joined, sentence
 
 MEMORY = (
     "Exact, from the derived gradient of each cell, in float64: medians over held-out "
@@ -78,7 +79,7 @@ def report(comparison: Comparison, candidates: Sequence[Candidate]) -> Page:
         sections.append(Section("Gates at work", _gates(comparison)))
     sections.append(Section("The cells", _cells(candidates)))
     sections.append(Section("How it was measured", _how(comparison)))
-    names = listed([entry.name for entry in comparison.networks])
+    names = joined([entry.name for entry in comparison.networks])
     about = sentence("; ".join(comparison.about))
     lead = f"{names}, trained and measured. {about}."
     return Page(comparison.title, sentence(lead), sections)

@@ -7,11 +7,11 @@ Every sentence follows from the record by a rule that is written here or in
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from refrain.compare.record import Comparison, Entry
 from refrain.compare.table import figure
+from refrain.words import counted, joined, sentence
 
 ERRORS_APART = 2.0  # standard errors by which two means differ
 SHARE_APART = 0.02  # the same where a single seed tells no error
@@ -45,8 +45,8 @@ def verdict(comparison: Comparison) -> Verdict:
     lines = [f"{best.name} does best: {value}."]
     if equals:
         lines.append(
-            f"{listed([e.name for e in equals])} cannot be told from it by "
-            f"{plural(seeds, 'seed')}."
+            f"{joined([e.name for e in equals])} cannot be told from it by "
+            f"{counted(seeds, 'seed')}."
         )
     lines.append(_beside_baseline(comparison, best))
     if take is not best:
@@ -106,19 +106,3 @@ def _beside_baseline(comparison: Comparison, best: Entry) -> str:
     less = 100 * (1 - mine / theirs)
     share = "over 99" if less > 99.5 else f"{less:.0f}"
     return f"That is {share} % less: {value}."
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as in a sentence."""
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
-
-
-def plural(count: int, thing: str) -> str:
-    """A number of things."""
-    return f"{count:,} {thing}{'s' if count != 1 else ''}"
-
-
-def sentence(text: str) -> str:
-    """A text with a capital letter where it begins."""
-    return text[:1].upper() + text[1:]

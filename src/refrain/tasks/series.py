@@ -13,13 +13,8 @@ import numpy as np
 
 from refrain.errors import DataError
 from refrain.tasks.clock import Clock, find_dates, read_clock
-from refrain.tasks.table import (
-    choose_column,
-    choose_target,
-    counted,
-    read_table,
-    to_numbers,
-)
+from refrain.tasks.table import choose_column, choose_target, read_table, to_numbers
+from refrain.words import counted
 
 
 @dataclass(frozen=True)

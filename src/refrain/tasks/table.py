@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from refrain.errors import DataError
+from refrain.words import counted, listed
 
 SEPARATORS = ",;\t|"
 MISSING = frozenset({"", "na", "n/a", "nan", "<na>", "null", "none", "-", "?"})
@@ -252,15 +253,3 @@ def choose_target(table: Table, time: str | None) -> str:
         f"no column is numeric; the columns are {listed(table)}; numbers have "
         "a decimal point and no separator of thousands"
     )
-
-
-def listed(names: Iterable[str], most: int = 12) -> str:
-    """Names in one line, no more than `most` of them."""
-    names = [str(name) for name in names]
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
-def counted(number: int, noun: str) -> str:
-    """A number with its noun, in the plural where it is needed."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

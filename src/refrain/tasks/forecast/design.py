@@ -16,7 +16,7 @@ from refrain.tasks.forecast.panel import Member
 from refrain.tasks.forecast.samples import Layout, Track, make_track, plain_forecast
 from refrain.tasks.forecast.scaling import Scaling, find_calendar, fit_code, fit_scaling
 from refrain.tasks.season import find_season
-from refrain.tasks.table import counted
+from refrain.words import counted
 
 LEAST_TRAINING_WINDOWS = 8
 LONGEST_DEFAULT_HORIZON, LONGEST_DEFAULT_WINDOW = 48, 96

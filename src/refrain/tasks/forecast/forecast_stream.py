@@ -28,7 +28,8 @@ from refrain.tasks.forecast.samples import (
     later_times,
 )
 from refrain.tasks.forecast.scaling import Code, calendar
-from refrain.tasks.table import MISSING, listed
+from refrain.tasks.table import MISSING
+from refrain.words import listed
 
 if TYPE_CHECKING:
     from refrain.tasks.forecast.forecaster import Forecaster

@@ -53,7 +53,7 @@ from refrain.tasks.forecast.samples import (
 )
 from refrain.tasks.job import file
 from refrain.tasks.job.options import check, values
-from refrain.tasks.table import counted, listed
+from refrain.words import counted, listed
 
 KIND = "forecaster"
 # With fewer training windows, what is learnt is mostly chance.

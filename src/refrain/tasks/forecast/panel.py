@@ -23,13 +23,12 @@ from refrain.tasks.table import (
     as_table,
     choose_column,
     choose_target,
-    counted,
     is_missing,
     is_numeric,
-    listed,
     read_table,
     to_numbers,
 )
+from refrain.words import counted, listed
 
 # Names that a long table and its parts usually have.
 ID, TIME, TARGET = "unique_id", "ds", "y"

@@ -22,7 +22,7 @@ from refrain.tasks.forecast.design import cut_parts
 from refrain.tasks.forecast.forecaster import Forecaster
 from refrain.tasks.forecast.samples import Track
 from refrain.tasks.job.options import values
-from refrain.tasks.table import counted
+from refrain.words import counted
 
 TITLES = {
     "mae": "MAE",

@@ -15,7 +15,7 @@ import numpy as np
 from refrain.errors import DataError
 from refrain.tasks.forecast.panel import Member
 from refrain.tasks.forecast.scaling import Code, Scaling, calendar
-from refrain.tasks.table import counted
+from refrain.words import counted
 
 # Of uneven times, so many of the last spaces tell how later ones are spaced.
 SPACES = 8

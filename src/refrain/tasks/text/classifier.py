@@ -22,7 +22,6 @@ from refrain.study.race import Progress, train
 from refrain.study.training import Budget, Training
 from refrain.tasks.job import file as model_file
 from refrain.tasks.job.options import check, values
-from refrain.tasks.table import listed
 from refrain.tasks.text.measures import (
     Judgement,
     balanced,
@@ -38,6 +37,7 @@ from refrain.tasks.text.split import split
 from refrain.tasks.text.vectors import read_vectors
 from refrain.tasks.text.vocabulary import Encoded, Vocabulary
 from refrain.tasks.text.word_stream import WordStream
+from refrain.words import listed
 
 RACE, RACE_EPOCHS = "rnn,lstm,gru,bilstm", 2
 BATCH = 256

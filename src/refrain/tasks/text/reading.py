@@ -10,14 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from refrain.errors import DataError
-from refrain.tasks.table import (
-    Table,
-    choose_column,
-    counted,
-    is_missing,
-    listed,
-    read_table,
-)
+from refrain.tasks.table import Table, choose_column, is_missing, read_table
+from refrain.words import counted, listed
 
 LABELS = ("label", "sentiment", "class", "category", "target", "rating")
 JSON_LINES = (".jsonl", ".ndjson", ".json")
