@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import io
 import json
+import math
 import os
 import tempfile
 import zipfile
@@ -71,6 +73,19 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file of this content, whole or not at all; see `write_file`."""
     write_file(path, lambda temporary: temporary.write_bytes(content))
+
+
+def plain(record: Any) -> Any:
+    """A record as JSON's own types; what is not a finite number becomes None."""
+    if dataclasses.is_dataclass(record) and not isinstance(record, type):
+        record = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    if isinstance(record, Mapping):
+        return {key: plain(item) for key, item in record.items()}
+    if isinstance(record, (list, tuple)):
+        return [plain(item) for item in record]
+    if isinstance(record, float) and not math.isfinite(record):
+        return None
+    return record
 
 
 def write_arrays(path: Path, about: Any, arrays: Mapping[str, np.ndarray]) -> None:

@@ -9,8 +9,8 @@ from refrain.compare.kept import Kept, run_of
 from refrain.compare.processes import Worker, WorkerError, fitting_jobs
 from refrain.compare.race import Race
 from refrain.compare.recipe import Recipe
-from refrain.compare.record import plain
 from refrain.errors import RefrainError
+from refrain.files import plain
 from refrain.study.training import Budget
 from tests.compare.comparisons import run
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from refrain.compare.record import Entry, Metric, plain, to_json, write_json
+from refrain.compare.record import Entry, Metric, to_json, write_json
 from refrain.errors import RefrainError
+from refrain.files import plain
 from tests.compare.comparisons import comparison, entry, run
 
 FOUND = comparison(("gru", "GRU"), ("lstm", "LSTM"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 
 from refrain.errors import DataError, OptionError
+from refrain.files import plain
 
 _MODEL = typer.Argument(
     metavar="MODEL", help="File that `refrain train` wrote.", show_default=False
@@ -75,8 +75,7 @@ def evaluate(
 
     figures = registry.load(model).evaluate_file(file)
     if as_json:
-        finite = {k: v if math.isfinite(v) else None for k, v in figures.items()}
-        print(json.dumps(finite, indent=1))
+        print(json.dumps(plain(figures), indent=1))
         return
     width = max(map(len, figures)) + 2
     for name, value in figures.items():

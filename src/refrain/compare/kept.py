@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from refrain.compare.contest import Contest
-from refrain.compare.record import Latency, Memory, Network, Run, plain
-from refrain.files import write_bytes
+from refrain.compare.record import Latency, Memory, Network, Run
+from refrain.files import plain, write_bytes
 from refrain.graph.show import show
 from refrain.study.candidates import Candidate
 from refrain.study.training import Training

@@ -6,7 +6,6 @@ more or less of it is better.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import statistics
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from refrain.files import write_file
+from refrain.files import plain, write_file
 from refrain.study.training import Training
 
 SCHEMA = 2
@@ -284,19 +283,6 @@ class Comparison:
             if metric.better(mean, best.mean(metric.name) if best else math.nan):
                 best = entry
         return best
-
-
-def plain(record: Any) -> Any:
-    """A record as JSON's own types; what is not a finite number becomes None."""
-    if dataclasses.is_dataclass(record) and not isinstance(record, type):
-        record = {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
-    if isinstance(record, Mapping):
-        return {key: plain(item) for key, item in record.items()}
-    if isinstance(record, (list, tuple)):
-        return [plain(item) for item in record]
-    if isinstance(record, float) and not math.isfinite(record):
-        return None
-    return record
 
 
 def to_json(record: Comparison) -> str:

@@ -18,8 +18,8 @@ from typing import Any
 
 from refrain.compare.contest import Contest
 from refrain.compare.recipe import Recipe
-from refrain.compare.record import plain
 from refrain.errors import RefrainError, innermost
+from refrain.files import plain
 
 Say = Callable[[dict[str, Any]], None]
 

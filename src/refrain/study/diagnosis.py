@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
 from refrain.errors import DataError
+from refrain.files import plain
 from refrain.study.flow import FADED, GradientFlow, gradient_flow
 from refrain.study.gates import EDGE, Activity, activity
 from refrain.study.watch import watch
@@ -58,7 +59,7 @@ class Diagnosis:
 
     def record(self) -> dict[str, Any]:
         """All figures as plain data for JSON; infinity and NaN are None."""
-        return _plain(asdict(self))
+        return plain(self)
 
 
 def diagnose(
@@ -166,13 +167,3 @@ def _saturated(active: Activity) -> list[Remark]:
                     )
                 )
     return found
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
