@@ -5,11 +5,11 @@ from dataclasses import replace
 from refrain.compare.record import (
     Comparison,
     Confusion,
+    Cost,
     Entry,
     Latency,
     Memory,
     Metric,
-    Network,
     Run,
     Traces,
 )
@@ -41,7 +41,7 @@ def network(directions=1, gates=2, way="stream", p99_us=4.0, **changed):
         "latency": Latency(2.94, p99_us, way),
         "path": "gru: native kernels",
     }
-    return Network(**{**figures, **changed})
+    return Cost(**{**figures, **changed})
 
 
 def memory(horizon=9, reach=0.05, steps=24, gates=("z",)):

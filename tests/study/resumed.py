@@ -17,7 +17,7 @@ import numpy as np
 
 from refrain import layers
 from refrain.study.batches import Arrays
-from refrain.study.race import train
+from refrain.study.train import train
 from refrain.study.training import Budget
 
 BUDGET = Budget(epochs=6, patience=3, batch_size=16, learning_rate=0.02, seed=3)

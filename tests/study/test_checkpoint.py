@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from refrain.errors import RefrainError
-from refrain.study.race import predict, train
+from refrain.study.train import predict, train
 from tests.study.resumed import BUDGET, arrays, build
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")

@@ -97,7 +97,7 @@ def _tell(found: tuple[Diagnosis, ...]) -> None:
     from rich.table import Table
 
     from refrain.cli.tables import table_width
-    from refrain.study.figures import ABOUT, gate_rows, keep_lines, layer_rows
+    from refrain.study.rows import ABOUT, gate_rows, keep_lines, layer_rows
 
     out = Console(highlight=False)
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from refrain.study import race
+    from refrain.study import train
 
 
 class TrainingDisplay:
@@ -36,7 +36,7 @@ class TrainingDisplay:
         if self._bar is not None:
             self._progress.stop()
 
-    def report(self, name: str, progress: race.Progress) -> None:
+    def report(self, name: str, progress: train.Progress) -> None:
         """Show where a training stands."""
         if not progress.epoch or self._bar is None:
             if self._bar is None:

@@ -28,7 +28,7 @@ LOSSES = {
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Scored:
     """What a trained model did on the part that nobody has seen.
 
     Attributes:
@@ -75,7 +75,7 @@ class Contest:
     training: tuple[np.ndarray, np.ndarray]
     validation: tuple[np.ndarray, np.ndarray]
     build: Callable[[Candidate, int], keras.Model]
-    judge: Callable[[keras.Model], Judgement]
+    judge: Callable[[keras.Model], Scored]
     baselines: tuple[Entry, ...]
     exhibit: Traces | Confusion | None
     held_out: tuple[np.ndarray, np.ndarray]

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from refrain.compare.lengths import reach, who_learns
-from refrain.compare.record import Comparison, Entry, Memory, Network
+from refrain.compare.record import Comparison, Cost, Entry, Memory
 from refrain.compare.table import microseconds, short
 from refrain.compare.verdict import apart, ranked, verdict
 from refrain.words import counted, joined, sentence
@@ -106,8 +106,8 @@ def _latency(entry: Entry) -> str:
     return f"{way}, p99 {microseconds(network.latency.p99_us)} µs"
 
 
-def _streams(network: Network) -> bool:
-    return network.latency.way == "stream"
+def _streams(cost: Cost) -> bool:
+    return cost.latency.way == "stream"
 
 
 def _solved(comparison: Comparison, entry: Entry) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refrain.compare.contest import Contest, Judgement
+from refrain.compare.contest import Contest, Scored
 from refrain.compare.record import Entry, Metric, Traces
 from refrain.errors import DataError
 from refrain.study.candidates import Candidate
@@ -130,15 +130,15 @@ class _Parts:
         state = candidate.build(units)(inputs)
         return keras.Model(inputs, keras.layers.Dense(self.cut.horizon)(state))
 
-    def judge(self, model: keras.Model) -> Judgement:
+    def judge(self, model: keras.Model) -> Scored:
         """Errors on the test part, and the forecasts of the picture's blocks."""
-        from refrain.study.race import predict
+        from refrain.study.train import predict
 
         # One call, for each number of windows is compiled anew.
         scaled = predict(model, np.concatenate([self.test.inputs, self.blocks.inputs]))
         errors = self._errors(self.test.restore(scaled[: len(self.test)]))
         drawn = self.blocks.restore(scaled[len(self.test) :])
-        return Judgement(errors, drawn.tolist())
+        return Scored(errors, drawn.tolist())
 
     def baselines(self) -> tuple[Entry, ...]:
         """The naive forecasts."""

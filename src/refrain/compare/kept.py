@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from refrain.compare.contest import Contest
-from refrain.compare.record import Latency, Memory, Network, Run
+from refrain.compare.record import Cost, Latency, Memory, Run
 from refrain.files import plain, write_bytes
 from refrain.graph.show import show
 from refrain.study.candidates import Candidate
@@ -101,9 +101,9 @@ def run_of(record: Mapping[str, Any]) -> Run:
     return Run(**{**record, **changed})
 
 
-def network_of(record: Mapping[str, Any]) -> Network:
+def cost_of(record: Mapping[str, Any]) -> Cost:
     """The costs of a network from their plain form; raises as `run_of`."""
-    return Network(**{**record, "latency": Latency(**record["latency"])})
+    return Cost(**{**record, "latency": Latency(**record["latency"])})
 
 
 def _number(value: float | None) -> float:

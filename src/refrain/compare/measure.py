@@ -12,7 +12,7 @@ import numpy as np
 from refrain import stream
 from refrain.cells.cost import number, products
 from refrain.compare.contest import Contest
-from refrain.compare.record import Latency, Network
+from refrain.compare.record import Cost, Latency
 from refrain.errors import StreamError
 from refrain.layers.details import recurrent_layers
 from refrain.layers.equations import equations_of
@@ -28,7 +28,7 @@ COPIES = 4  # of every weight: itself, its gradient, and Adam's two moments
 
 def measure(
     contest: Contest, candidate: Candidate, units: int, batch_size: int
-) -> Network:
+) -> Cost:
     """Build a candidate's network and measure it.
 
     Args:
@@ -42,7 +42,7 @@ def measure(
     features = _features(layer)
     sizes = {"features": features, **dict.fromkeys(candidate.cell.sizes, units)}
     work = number(products(candidate.cell.graph()), sizes)
-    return Network(
+    return Cost(
         parameters=model.count_params(),
         gates=candidate.gates,
         directions=candidate.directions,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from refrain.compare.contest import Contest, Judgement
+from refrain.compare.contest import Contest, Scored
 from refrain.compare.record import Confusion, Entry, Metric
 from refrain.tasks.probes import find_probe
 
@@ -41,16 +41,16 @@ def probe_contest(
     classes = task.answers if task.metric == "error rate" else 0
     solved = task.solved_below(length)
 
-    def judge(model: keras.Model) -> Judgement:
+    def judge(model: keras.Model) -> Scored:
         error = task.error(model, test_x, test_y)
         if not classes:
-            return Judgement({metric.name: error}, ())
-        from refrain.study.race import predict
+            return Scored({metric.name: error}, ())
+        from refrain.study.train import predict
 
         answers: Any = predict(model, test_x)
         table = np.zeros((classes, classes), int)
         np.add.at(table, (test_y, answers.argmax(-1)), 1)
-        return Judgement({metric.name: error}, table.tolist())
+        return Scored({metric.name: error}, table.tolist())
 
     return Contest(
         task="probe",

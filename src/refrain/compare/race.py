@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from refrain.compare.contest import LOSSES, Contest
-from refrain.compare.kept import Kept, digest, network_of, run_of
+from refrain.compare.kept import Kept, cost_of, digest, run_of
 from refrain.compare.processes import Worker, WorkerError, fitting_jobs
 from refrain.compare.recipe import Recipe
-from refrain.compare.record import Comparison, Entry, Network, Run
+from refrain.compare.record import Comparison, Cost, Entry, Run
 from refrain.errors import RefrainError
 from refrain.study.candidates import Candidate
 from refrain.study.versions import versions
@@ -66,7 +66,7 @@ class Race:
         self._kept = Kept(folder)
         self._report = report
         self._digests = {c.key: self._digest(c) for c in self.candidates}
-        self._found: dict[tuple[str, int | None], Run | Network | str] = {}
+        self._found: dict[tuple[str, int | None], Run | Cost | str] = {}
 
     def _digest(self, candidate: Candidate) -> str:
         settings = {
@@ -201,7 +201,7 @@ class Race:
             key,
             candidate.name,
             runs=tuple(run for run in runs if isinstance(run, Run)),
-            network=cost if isinstance(cost, Network) else None,
+            network=cost if isinstance(cost, Cost) else None,
             faults=tuple(faults),
         )
 
@@ -238,8 +238,8 @@ def _part(seed: int | None) -> str:
     return "cost" if seed is None else f"seed-{seed}"
 
 
-def _record(seed: int | None, found: Mapping[str, Any]) -> Run | Network:
-    return network_of(found) if seed is None else run_of(found)
+def _record(seed: int | None, found: Mapping[str, Any]) -> Run | Cost:
+    return cost_of(found) if seed is None else run_of(found)
 
 
 def _moment(key: str, seed: int | None, told: Mapping[str, Any]) -> Moment:

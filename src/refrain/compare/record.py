@@ -116,7 +116,7 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Network:
+class Cost:
     """Size and cost of a candidate's network; no weight's value matters to them.
 
     Attributes:
@@ -149,7 +149,8 @@ class Entry:
         name: name for people ("GRU").
         fixed: scores of a baseline, which has no seeds; empty for a network.
         runs: of a network, one a seed.
-        network: None for a baseline, or where it could not be measured.
+        network: what it costs; None for a baseline, or where that could not be
+            measured.
         faults: why runs are missing.
         shown: a baseline's rows of the exhibit.
     """
@@ -158,7 +159,7 @@ class Entry:
     name: str
     fixed: Mapping[str, float] = field(default_factory=dict)
     runs: tuple[Run, ...] = ()
-    network: Network | None = None
+    network: Cost | None = None
     faults: tuple[str, ...] = ()
     shown: Shown = ()
 

@@ -10,7 +10,7 @@ from refrain.compare.memory import memory_of
 from refrain.compare.record import Run
 from refrain.study.batches import Arrays
 from refrain.study.candidates import Candidate
-from refrain.study.race import Progress, train
+from refrain.study.train import Progress, train
 from refrain.study.training import Budget
 
 

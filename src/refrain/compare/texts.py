@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from refrain.compare.contest import Contest, Judgement
+from refrain.compare.contest import Contest, Scored
 from refrain.compare.record import Confusion, Entry, Metric
 from refrain.errors import DataError
 from refrain.study.candidates import Candidate
@@ -157,12 +157,12 @@ class _Parts:
         options = TextOptions(units=units, pooling=LAST)
         return text_network(options, candidate, len(self.vocabulary), len(self.classes))
 
-    def judge(self, model: keras.Model) -> Judgement:
+    def judge(self, model: keras.Model) -> Scored:
         """Figures and confusions on the test part."""
-        from refrain.study.race import predict
+        from refrain.study.train import predict
 
         logits = predict(model, self.encoded.numbers[self.test])
-        return self._judgement(softmax(logits.astype(float)))
+        return self._scored(softmax(logits.astype(float)))
 
     def baselines(self) -> tuple[Entry, ...]:
         """The most frequent label, and a linear model of the words' frequencies."""
@@ -175,10 +175,10 @@ class _Parts:
                 [texts[k] for k in self.test]
             ),
         }
-        found = [(*names, self._judgement(rows)) for names, rows in answers.items()]
+        found = [(*names, self._scored(rows)) for names, rows in answers.items()]
         return tuple(Entry(k, n, j.scores, shown=j.shown) for k, n, j in found)
 
-    def _judgement(self, probabilities: np.ndarray) -> Judgement:
+    def _scored(self, probabilities: np.ndarray) -> Scored:
         found = judge(self.truth[self.test], probabilities)
         scores = {_FIGURES[name]: value for name, value in found.figures.items()}
-        return Judgement(scores, found.confusion)
+        return Scored(scores, found.confusion)

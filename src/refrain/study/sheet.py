@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from refrain.report.figures import SERIES, figure_svg, legend, new_figure, style
 from refrain.report.page import Facts, Page, Picture, Prose, Section, Table
 from refrain.study.diagnosis import Diagnosis
-from refrain.study.figures import ABOUT, gate_rows, layer_rows
+from refrain.study.rows import ABOUT, gate_rows, layer_rows
 
 LEAST = 1e-12  # of what is drawn; less is nothing
 

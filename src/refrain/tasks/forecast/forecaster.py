@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator
 from refrain.errors import DataError, RefrainError
 from refrain.files import make_folder
 from refrain.study.candidates import find_candidates
-from refrain.study.race import Progress, predict
+from refrain.study.train import Progress, predict
 from refrain.study.training import Training
 from refrain.tasks.forecast.backtest import Backtest, Rolled, backtest
 from refrain.tasks.forecast.calibrate import advice, apply_shift, fit_shift

@@ -12,7 +12,7 @@ import numpy as np
 from refrain.errors import DataError
 from refrain.study.batches import Arrays
 from refrain.study.candidates import CANDIDATES, find_candidates
-from refrain.study.race import Progress, train
+from refrain.study.train import Progress, train
 from refrain.study.training import Budget, Training
 from refrain.tasks.forecast.design import Design
 from refrain.tasks.forecast.network import pinball_loss, quantile_network

@@ -18,7 +18,7 @@ from refrain.errors import DataError
 from refrain.files import make_folder
 from refrain.study.batches import Arrays
 from refrain.study.candidates import Candidate, find_candidates
-from refrain.study.race import Progress, train
+from refrain.study.train import Progress, train
 from refrain.study.training import Budget, Training
 from refrain.tasks.job import file as model_file
 from refrain.tasks.job.options import check, values

@@ -17,7 +17,7 @@ import numpy as np
 
 from refrain.errors import DataError
 from refrain.files import make_folder
-from refrain.study.race import Progress
+from refrain.study.train import Progress
 from refrain.tasks.job.options import values
 from refrain.tasks.text.classifier import SentimentClassifier
 from refrain.tasks.text.measures import Judgement, judge, linear_baseline

@@ -11,7 +11,7 @@ import pytest
 from refrain import layers
 from refrain.errors import RefrainError
 from refrain.study.batches import Arrays
-from refrain.study.race import predict, train
+from refrain.study.train import predict, train
 from refrain.study.training import Budget
 
 # Keras's own, when it reads a variable on JAX with NumPy 2.
@@ -90,7 +90,7 @@ def test_diverging_training_is_an_error():
 
 def test_a_backend_without_gradients_is_refused():
     code = (
-        "from refrain.study.race import train\n"
+        "from refrain.study.train import train\n"
         "try:\n    train(None, None, None)\n"
         "except Exception as error:\n    print(type(error).__name__, error)"
     )
