@@ -1,6 +1,7 @@
 """Every exception that a user of refrain can meet.
 
-The rest of the package raises these and nothing of its own besides.
+The rest of the package raises these and nothing of its own besides, but for
+`NotTrainedError` in `tasks/job/trained.py`, which is scikit-learn's too.
 """
 
 

@@ -82,7 +82,7 @@ def test_at_a_terminal_nothing_is_waited_for(model, refrain, refused, monkeypatc
     assert len(refrain("predict", model).out.splitlines()) == 13
     with pytest.raises(AssertionError, match="read from the terminal"):
         refrain("predict", model, "-")
-    assert "is no text classifier" in refused("predict", model, "--words")
+    assert "a forecaster reads no words" in refused("predict", model, "--words")
 
 
 def test_a_stream_forecasts_anew_after_each_value(

@@ -10,16 +10,19 @@ from typing import Annotated
 
 import typer
 
-from refrain.errors import DataError, OptionError
+from refrain.errors import DataError
 from refrain.files import plain
 
-_MODEL = typer.Argument(
-    metavar="MODEL", help="File that `refrain train` wrote.", show_default=False
-)
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="File that `refrain train` wrote.", show_default=False
+    ),
+]
 
 
 def predict(
-    model: Annotated[Path, _MODEL],
+    model: Model,
     file: Annotated[
         Path | None,
         typer.Argument(
@@ -46,20 +49,17 @@ def predict(
     """
     from refrain.tasks.job import registry
 
-    if words and registry.kind_of(model) != registry.CLASSIFIER:
-        raise OptionError(f"--words: {model} is no {registry.CLASSIFIER}")
     job = registry.load(model)
-    wanted = {"words": True} if words else {}
     source = None if file is None or str(file) == "-" else file
     # Who types nothing at a terminal waits for an answer, not for a question.
     alone = job.goes_on and file is None and sys.stdin.isatty()
     lines = () if alone else standard_input()
-    for line in job.predict_lines(source, lines, **wanted):
+    for line in job.predict_lines(source, lines, words):
         print(line, flush=True)
 
 
 def evaluate(
-    model: Annotated[Path, _MODEL],
+    model: Model,
     file: Annotated[
         Path,
         typer.Argument(

@@ -129,7 +129,7 @@ def _open(
 
         if chunk is not None:
             raise OptionError(f"--chunk: {model} is a trained job, which takes steps")
-        return _Job(registry.open_stream(model, series))
+        return _Job(registry.load(model).stream(series))
     import refrain.stream
 
     if series is not None:

@@ -163,7 +163,7 @@ def test_a_network_with_other_parts_is_refused_in_one_line(trained, tmp_path, na
     again = Forecaster.load(file)
     pd.testing.assert_frame_equal(again.predict(), made.predict())
     with pytest.raises(StreamError, match=f"no part {name}, .*train it again"):
-        registry.open_stream(file)
+        registry.load(file).stream()
 
 
 @pytest.mark.parametrize("series", [None, "value"])
@@ -176,7 +176,7 @@ def test_opening_a_stream_reads_its_file_once(trained, tmp_path, monkeypatch, se
         return read_arrays(path, largest)
 
     monkeypatch.setattr("refrain.tasks.job.file.read_arrays", count)
-    registry.open_stream(file, series)
+    registry.load(file).stream(series)
     assert read == [file]
 
 

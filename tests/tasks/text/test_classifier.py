@@ -83,10 +83,16 @@ def test_scikit_learn_can_copy_and_change_it():
     assert model.get_params()["units"] == 5
     assert clone(model).set_params(cell="lstm").cell == "lstm"
     assert "units=5" in repr(model)
-    with pytest.raises(NotFittedError, match="not fitted"):
-        model.predict(["a"])
-    with pytest.raises(NotFittedError, match="not fitted"):
+    for kind in (NotFittedError, RefrainError):
+        with pytest.raises(kind, match="SentimentClassifier is not trained; call fit"):
+            model.predict(["a"])
+    with pytest.raises(NotFittedError, match="not trained"):
         model.save("nowhere")
+
+
+def test_series_are_no_affair_of_a_classifier():
+    with pytest.raises(OptionError, match="a text classifier has no series"):
+        SentimentClassifier().stream("shop 1")
 
 
 def test_more_labels_and_a_short_race():

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from refrain.errors import DataError, RefrainError
+from refrain.errors import DataError, OptionError
 from refrain.files import make_folder
 from refrain.study.candidates import find_candidates
 from refrain.study.train import Progress, predict
@@ -51,11 +51,12 @@ from refrain.tasks.forecast.samples import (
     cut_samples,
     later_times,
 )
-from refrain.tasks.job import file
+from refrain.tasks.job import file as model_file
 from refrain.tasks.job.options import check, values
+from refrain.tasks.job.registry import FORECASTER
+from refrain.tasks.job.trained import check_trained
 from refrain.words import counted, listed
 
-KIND = "forecaster"
 # With fewer training windows, what is learnt is mostly chance.
 FEW_WINDOWS = 100
 CHUNK = 2000
@@ -133,7 +134,7 @@ class Forecaster(BaseEstimator, ForecastOptions):
             A row for each step of each series: `unique_id`, `ds` (a date, or steps
             from the first forecast on), `forecast`, and a column for each quantile.
         """
-        self._need_training()
+        check_trained(self)
         levels, horizon = self.levels(), self.layout_.horizon
         tracks = self.tracks_
         if data is not None:
@@ -169,7 +170,7 @@ class Forecaster(BaseEstimator, ForecastOptions):
             stride: steps between two forecasts; the horizon if None.
             folds: forecasts a series, at most; 0 for all; the option's if None.
         """
-        self._need_training()
+        check_trained(self)
         if data is None:
             return self.backtest_
         tracks, firsts = zip(*self._read(data, whole=False), strict=True)
@@ -192,7 +193,7 @@ class Forecaster(BaseEstimator, ForecastOptions):
                 scale a stream needs.
             StreamError: the network needs the whole window at once.
         """
-        self._need_training()
+        check_trained(self)
         names = [track.name for track in self.tracks_]
         tracks = self.tracks_
         if data is not None:
@@ -210,7 +211,7 @@ class Forecaster(BaseEstimator, ForecastOptions):
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write everything into one file, for `load`."""
-        self._need_training()
+        check_trained(self)
         records, arrays = tails(self.tracks_, points_kept(self.layout_))
         state = {
             "layout": layout_record(self.layout_),
@@ -222,13 +223,15 @@ class Forecaster(BaseEstimator, ForecastOptions):
             "training": dataclasses.asdict(self.training_),
             "tracks": records,
         }
-        file.save(Path(path), KIND, values(self), state, self.network_, arrays)
+        model_file.save(
+            Path(path), FORECASTER, values(self), state, self.network_, arrays
+        )
         return Path(path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Forecaster:
         """Read what `save` wrote; nothing in the file is run."""
-        with file.reading(Path(path), KIND) as found:
+        with model_file.reading(Path(path), FORECASTER) as found:
             made, state = cls(**found.options), found.state
             made.layout_ = read_layout(state["layout"])
             made.season_from_ = state["season_from"]
@@ -242,9 +245,11 @@ class Forecaster(BaseEstimator, ForecastOptions):
         return made
 
     def predict_lines(
-        self, file: Path | None, standard_input: Iterable[str]
+        self, file: Path | None, standard_input: Iterable[str], words: bool = False
     ) -> Iterator[str]:
         """Forecasts as lines of CSV: after a file, standard input, or the training."""
+        if words:
+            raise OptionError("--words: a forecaster reads no words")
         data: Any = file
         if file is None and (text := "".join(standard_input)).strip():
             with tempfile.TemporaryDirectory() as folder:
@@ -312,10 +317,6 @@ class Forecaster(BaseEstimator, ForecastOptions):
             end = points if whole else max(first, layout.first)
             track = new_track(member, layout, end, known.get(member.series.name))
             yield track, end
-
-    def _need_training(self) -> None:
-        if not hasattr(self, "network_"):
-            raise RefrainError("the forecaster is not trained; call fit first")
 
 
 def _few(windows: int) -> tuple[str, ...]:

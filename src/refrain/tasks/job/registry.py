@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from refrain.errors import OptionError, RefrainError
+from refrain.errors import RefrainError
 from refrain.tasks.job.file import kind_of
 
 
@@ -23,17 +23,30 @@ class Job(Protocol):
     goes_on: ClassVar[bool]
 
     def predict_lines(
-        self, file: Path | None, standard_input: Iterable[str]
+        self, file: Path | None, standard_input: Iterable[str], words: bool = False
     ) -> Iterator[str]:
-        """Predictions for a file, or for standard input where it is None, as lines."""
+        """Predictions as lines.
+
+        Args:
+            file: what to predict from; standard input where it is None.
+            standard_input: its lines.
+            words: whether to tell how much each word speaks for the prediction.
+
+        Raises:
+            OptionError: it reads no words.
+        """
         ...
 
     def evaluate_file(self, file: Path) -> dict[str, float]:
         """Figures by name, of predictions against the truth in a file."""
         ...
 
-    def stream(self) -> JobStream:
-        """The job step by step."""
+    def stream(self, series: str | None = None) -> JobStream:
+        """The job step by step, on one of the series it was trained on.
+
+        Raises:
+            OptionError: it has no series.
+        """
         ...
 
 
@@ -61,31 +74,12 @@ class JobStream(Protocol):
         ...
 
 
-FORECASTER, CLASSIFIER = "forecaster", "text classifier"
-# By the kind in the file: the module and the class, imported when asked for.
+FORECASTER, CLASSIFIER = "forecaster", "text classifier"  # as their files say it
+# The module and the class of each kind, imported when asked for.
 KINDS = {
     CLASSIFIER: ("refrain.tasks.text.classifier", "SentimentClassifier"),
     FORECASTER: ("refrain.tasks.forecast.forecaster", "Forecaster"),
 }
-
-
-def open_stream(path: Path, series: str | None = None) -> JobStream:
-    """The trained job in a file, step by step.
-
-    Args:
-        path: the file.
-        series: of a forecaster that was trained on several.
-
-    Raises:
-        RefrainError: as `load`, or the job cannot go on step by step.
-    """
-    kind = kind_of(path)
-    if series is not None and kind != FORECASTER:
-        raise OptionError(f"--series: {path} is no {FORECASTER}")
-    job = _load(path, kind)
-    if series is None:
-        return job.stream()
-    return job.stream(series)  # pyright: ignore[reportCallIssue]
 
 
 def load(path: Path) -> Job:
@@ -94,10 +88,7 @@ def load(path: Path) -> Job:
     Raises:
         RefrainError: the file is missing or damaged, or its kind is not known.
     """
-    return _load(path, kind_of(path))
-
-
-def _load(path: Path, kind: str) -> Job:
+    kind = kind_of(path)
     if kind not in KINDS:
         raise RefrainError(f"{path}: a {kind}, which this version does not know")
     module, name = KINDS[kind]

@@ -12,9 +12,8 @@ from typing import Any
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.exceptions import NotFittedError
 
-from refrain.errors import DataError
+from refrain.errors import DataError, OptionError
 from refrain.files import make_folder
 from refrain.study.batches import Arrays
 from refrain.study.candidates import Candidate, find_candidates
@@ -22,6 +21,8 @@ from refrain.study.train import Progress, train
 from refrain.study.training import Budget, Training
 from refrain.tasks.job import file as model_file
 from refrain.tasks.job.options import check, values
+from refrain.tasks.job.registry import CLASSIFIER
+from refrain.tasks.job.trained import check_trained
 from refrain.tasks.text.measures import (
     Judgement,
     balanced,
@@ -61,7 +62,6 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
         training_: losses and times of the training.
     """
 
-    KIND = "text classifier"
     goes_on = False
 
     def fit(
@@ -173,7 +173,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
 
     def _logits(self, encoded: Encoded) -> np.ndarray:
         """`(texts, classes)`, the texts in batches of few shapes."""
-        self._check_fitted()
+        check_trained(self)
         found = np.zeros((len(encoded.lengths), len(self.classes_)), np.float32)
         # Rounded up to a power of two: each new shape is compiled.
         steps = 1 << np.ceil(np.log2(np.maximum(encoded.lengths, 8))).astype(int)
@@ -189,13 +189,9 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
                 found[some] = np.asarray(logits)[: len(some)]
         return found
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "network_"):
-            raise NotFittedError("this SentimentClassifier is not fitted; call fit")
-
     def predict_proba(self, texts: Iterable[str]) -> np.ndarray:
         """Calibrated probabilities, `(texts, classes)`, in the order of `classes_`."""
-        self._check_fitted()
+        check_trained(self)
         logits = self._logits(self.vocabulary_.encode(_texts(texts)))
         return softmax(logits.astype(float) / self.temperature_)
 
@@ -215,7 +211,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
 
     def numbers_of(self, texts: Sequence[str], labels: Iterable[Any]) -> np.ndarray:
         """The index in `classes_` of each label; as many labels as texts."""
-        self._check_fitted()
+        check_trained(self)
         numbers = {str(label): k for k, label in enumerate(self.classes_)}
         names = [str(label) for label in labels]
         if len(names) != len(texts):
@@ -234,7 +230,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
         A word's figure is what the log odds of the predicted label lose when the word
         is left out of the text.
         """
-        self._check_fitted()
+        check_trained(self)
         words = self.vocabulary_.cut(text)
         (numbers,) = self.vocabulary_.encode([text]).numbers
         without = [np.delete(numbers, k) for k in range(len(words))]
@@ -246,9 +242,15 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
         odds = log_odds(self._logits(Encoded(table, lengths)) / self.temperature_)
         return list(zip(words, (odds[0] - odds[1:]).tolist(), strict=True))
 
-    def stream(self) -> WordStream:
-        """The classifier word by word; see `word_stream.WordStream`."""
-        self._check_fitted()
+    def stream(self, series: str | None = None) -> WordStream:
+        """The classifier word by word; see `word_stream.WordStream`.
+
+        Raises:
+            OptionError: a series is named; it has none.
+        """
+        if series is not None:
+            raise OptionError("--series: a text classifier has no series")
+        check_trained(self)
         return WordStream(self)
 
     def save(
@@ -261,7 +263,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
             about: what else to keep in it, as JSON holds it; `load` gives it back as
                 `about_`.
         """
-        self._check_fitted()
+        check_trained(self)
         state = {
             "classes": self.classes_.tolist(),
             "cell": self.cell_,
@@ -270,7 +272,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
             "training": asdict(self.training_),
             "about": about or {},
         }
-        model_file.save(Path(path), self.KIND, values(self), state, self.network_)
+        model_file.save(Path(path), CLASSIFIER, values(self), state, self.network_)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> SentimentClassifier:
@@ -279,7 +281,7 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
         Raises:
             RefrainError: the file is missing, damaged, or of another kind.
         """
-        with model_file.reading(Path(path), cls.KIND) as found:
+        with model_file.reading(Path(path), CLASSIFIER) as found:
             made = cls(**found.options)
             state = found.state
             made.classes_ = np.array(state["classes"])
