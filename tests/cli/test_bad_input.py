@@ -178,7 +178,8 @@ def test_standard_input_that_is_no_text(folder, refused, monkeypatch):
     [
         ("units = \n", "not TOML"),
         ("units = 2.5\n", "units: expected a whole number, received 2.5"),
-        ("unitz = 2\n", "there is no option unitz; did you mean units?"),
+        ("unitz = 2\n", "job.toml: there is no option unitz; did you mean units?"),
+        ("quiet = true\n", "job.toml: quiet is given on the command line, as --quiet"),
         ("[network]\nunits = 2\n", "received the table [network]"),
         ("cell = 'gro'\n", "unknown cell 'gro'"),
     ],
@@ -225,7 +226,7 @@ def test_a_stream_of_what_is_none(folder, refused):
     line = refused("stream", folder / "sentiment.refrain")
     assert "needs the whole text at once; train one with" in line
     line = refused("stream", folder / "sentiment.refrain", "--series", "shop 0")
-    assert "--series" in line
+    assert "--series: a text classifier has no series" in line
     line = refused("stream", folder / "forecast.refrain")
     assert "name one (--series) of shop 0, shop 1" in line
     line = refused("stream", folder / "changed.refrain")

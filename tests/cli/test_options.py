@@ -1,11 +1,15 @@
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from refrain.cli.options import with_options
+from refrain.cli.train import train
+from refrain.cli.training import COMMAND
+from refrain.tasks.forecast.options import ForecastOptions
 from refrain.tasks.job.options import option
+from refrain.tasks.text.options import TextJob
 
 
 @dataclass
@@ -50,3 +54,11 @@ def test_help_tells_defaults(bake):
     text = " ".join(result.output.split())
     for part in ("--baking-time", "In hours. [default: 2.0]", "--no-seeds", "NAME"):
         assert part in text
+
+
+@pytest.mark.parametrize("name", ["forecast", "sentiment"])
+def test_the_options_that_no_file_has_are_those_of_the_command_alone(name):
+    command = typer.main.get_command(train).commands[name]
+    job = {"forecast": ForecastOptions, "sentiment": TextJob}[name]
+    alone = {p.name for p in command.params} - {f.name for f in fields(job)}
+    assert alone == {"file", *COMMAND}

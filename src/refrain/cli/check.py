@@ -77,13 +77,11 @@ def _cells_of(name: str) -> tuple[dict[str, Cell], CellError | None]:
 def _tell(found: dict[str, Checked], fault: CellError | None) -> None:
     from rich.console import Console
 
-    from refrain.cli.tables import table_width
+    from refrain.cli.tables import print_table
 
     out = Console(highlight=False)
     if found:
-        table = _table(found)
-        out.width = max(out.width, table_width(table))
-        out.print(table)
+        print_table(out, _table(found))
     faults = [f"{n}: {text}" for n, checked in found.items() for text in checked.faults]
     if fault:
         faults.append(f"{fault}\nCells below that line were not read.")
@@ -92,14 +90,10 @@ def _tell(found: dict[str, Checked], fault: CellError | None) -> None:
 
 
 def _table(found: dict[str, Checked]) -> Table:
-    from rich import box
-    from rich.table import Table
+    from refrain.cli.tables import new_table
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("cell", no_wrap=True)
     heads = ("gradient", "kernel", "radius", "growth", "params", "mul-adds", "µs/step")
-    for head in ("", *heads):
-        table.add_column(head, justify="right", no_wrap=True)
+    table = new_table(("cell", "", *heads))
     for name, checked in found.items():
         table.add_row(
             name,

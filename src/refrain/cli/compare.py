@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from refrain.cli.command import command_line
 from refrain.errors import DataError
 
 if TYPE_CHECKING:
@@ -277,8 +276,7 @@ def _hold(
     for race, display in races:
         with display:
             race.go(jobs, costs=race is last)
-    command = shlex.join(["refrain", *sys.argv[1:]])
-    *shorter, found = (race.comparison(command) for race, _ in races)
+    *shorter, found = (race.comparison(command_line()) for race, _ in races)
     return replace(found, shorter=tuple(shorter))
 
 
@@ -291,7 +289,7 @@ def _lines(out: Console, title: str, lines: Iterable[str]) -> None:
 
 def _print(out: Console, comparison: Comparison, quiet: bool) -> None:
     """The tables, what failed, and the verdict."""
-    from refrain.cli.tables import make_table, table_width
+    from refrain.cli.tables import comparison_table, print_table
     from refrain.compare.findings import findings
     from refrain.compare.lengths import by_length, faults
     from refrain.compare.table import costs, quality
@@ -301,10 +299,7 @@ def _print(out: Console, comparison: Comparison, quiet: bool) -> None:
     if comparison.shorter:
         tables.append(by_length(comparison))
     for figures in tables:
-        table = make_table(figures)
-        # A narrow terminal, or a pipe, gets long lines and not shortened figures.
-        out.width = max(out.width, table_width(table))
-        out.print(table)
+        print_table(out, comparison_table(figures))
         if not quiet:
             _lines(out, "", figures.notes)
     _lines(out, "", faults(comparison))

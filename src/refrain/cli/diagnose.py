@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refrain.cli.command import command_line
+from refrain.cli.explain import Model, check_file, load
 from refrain.errors import DataError
 
 if TYPE_CHECKING:
@@ -17,14 +18,7 @@ if TYPE_CHECKING:
 
 
 def diagnose(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL",
-            help="File that Keras saved: model.save('MODEL.keras').",
-            show_default=False,
-        ),
-    ],
+    model: Model,
     data: Annotated[
         Path,
         typer.Argument(
@@ -57,7 +51,6 @@ def diagnose(
     Memory and gradients are exact, from the derivatives of the equations. Tells what
     stands out and what helps.
     """
-    from refrain.cli.explain import check_file, load
     from refrain.cli.sequences import as_input, read_sequences
 
     check_file(model)
@@ -92,31 +85,25 @@ def _input_shape(model: Any) -> tuple[int | None, ...]:
 
 
 def _tell(found: tuple[Diagnosis, ...]) -> None:
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
 
-    from refrain.cli.tables import table_width
+    from refrain.cli.tables import new_table, print_table
     from refrain.study.rows import ABOUT, gate_rows, keep_lines, layer_rows
 
     out = Console(highlight=False)
 
-    def show(rows: list[tuple[str, ...]], words: int) -> None:
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-        for k, head in enumerate(rows[0]):
-            side = "left" if k < words else "right"
-            table.add_column(head, justify=side, no_wrap=True)
+    def show(rows: list[tuple[str, ...]]) -> None:
+        table = new_table(rows[0], words=2)
         for row in rows[1:]:
             table.add_row(*row)
-        out.width = max(out.width, table_width(table))
-        out.print(table)
+        print_table(out, table)
 
-    show(layer_rows(found), words=2)
+    show(layer_rows(found))
     out.print(f"  {ABOUT}", markup=False, soft_wrap=True)
     for each in found:
         out.print(each.layer, style="bold", markup=False)
         if each.activity.gates:
-            show(gate_rows(each), words=2)
+            show(gate_rows(each))
         for line in keep_lines(each):
             out.print(f"  {line}", markup=False, soft_wrap=True)
         for remark in each.remarks:
@@ -130,6 +117,6 @@ def _write(report: Path, found: tuple[Diagnosis, ...], model: Path, data: Path) 
     from refrain.study.versions import versions
 
     facts = {"model": str(model), "data": str(data), **versions("numpy")}
-    command = shlex.join(["refrain", *sys.argv[1:]])
-    write_page(make_page(found, f"Diagnosis of {model.name}", facts, command), report)
+    title = f"Diagnosis of {model.name}"
+    write_page(make_page(found, title, facts, command_line()), report)
     print(f"Written: {report}", file=sys.stderr)

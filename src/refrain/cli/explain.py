@@ -14,16 +14,18 @@ from refrain.errors import DataError, innermost
 if TYPE_CHECKING:
     import keras
 
+Model = Annotated[
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="File that Keras saved: model.save('MODEL.keras').",
+        show_default=False,
+    ),
+]
+
 
 def explain(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL",
-            help="File that Keras saved: model.save('MODEL.keras').",
-            show_default=False,
-        ),
-    ],
+    model: Model,
     details: Annotated[
         bool,
         typer.Option(

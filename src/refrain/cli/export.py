@@ -7,20 +7,12 @@ from typing import Annotated
 
 import typer
 
+from refrain.cli.explain import Model, check_file, load
+
 export = typer.Typer(
     name="export",
     help="Write a saved Keras model as a file that needs no Python.",
 )
-
-
-Model = Annotated[
-    Path,
-    typer.Argument(
-        metavar="MODEL",
-        help="File that Keras saved: model.save('MODEL.keras').",
-        show_default=False,
-    ),
-]
 
 
 @export.command()
@@ -56,8 +48,6 @@ def onnx(
     refused, and the layer is named.
     """
     # A file that is none is told before Keras is imported, which takes seconds.
-    from refrain.cli.explain import check_file, load
-
     check_file(model)
     import refrain.export
 
@@ -109,8 +99,6 @@ def native(
     The code allocates nothing and calls nothing. The model may have an embedding,
     recurrent layers, Dense, activations, normalisation, causal convolution and pooling.
     """
-    from refrain.cli.explain import check_file, load
-
     check_file(model)
     import refrain.export
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refrain.cli.command import command_line
 from refrain.cli.options import with_options
-from refrain.cli.training import search_line, tensorboard_callbacks, training_folder
+from refrain.cli.training import (
+    Anew,
+    Config,
+    Output,
+    Quiet,
+    Tensorboard,
+    Tune,
+    job_options,
+    search_line,
+    tensorboard_callbacks,
+    training_folder,
+)
 from refrain.tasks.forecast.options import ForecastOptions
 
 if TYPE_CHECKING:
@@ -29,42 +39,12 @@ def forecast(
             show_default=False,
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="MODEL",
-            help="The model's file. Its report is written beside it, as .html.",
-        ),
-    ] = Path("forecast.refrain"),
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="TOML file of the options below; the command's count."
-        ),
-    ] = None,
-    tune: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=0,
-            help="Trials to search units, layers, learning rate and dropout.",
-        ),
-    ] = 0,
-    anew: Annotated[
-        bool,
-        typer.Option(
-            "--anew", help="Begin again, and do not go on from a training cut off."
-        ),
-    ] = False,
-    tensorboard: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Write losses for TensorBoard there."),
-    ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print the figures alone.")
-    ] = False,
+    output: Output = Path("forecast.refrain"),
+    config: Config = None,
+    tune: Tune = 0,
+    anew: Anew = False,
+    tensorboard: Tensorboard = None,
+    quiet: Quiet = False,
     **options: Any,
 ) -> None:
     """Train one network to forecast one or many series, with intervals.
@@ -75,9 +55,9 @@ def forecast(
     """
     # Mistakes are told before Keras is imported, which takes seconds.
     from refrain.tasks.forecast.panel import read_panel
-    from refrain.tasks.job.options import make, read_config, values
+    from refrain.tasks.job.options import values
 
-    job = make(ForecastOptions, read_config(config) if config else {}, options)
+    job = job_options(ForecastOptions, config, options)
     job.levels()
     read_panel(file, job.columns())
     with training_folder(output, file, anew, quiet) as kept:
@@ -97,8 +77,8 @@ def forecast(
                 checkpoints=kept,
                 trials=tune,
             )
-        command = shlex.join(["refrain", *sys.argv[1:]])
-        write_page(report_page(made, str(file), command), output.with_suffix(".html"))
+        page = report_page(made, str(file), command_line())
+        write_page(page, output.with_suffix(".html"))
         made.save(output)
     _tell(made, output, tune, quiet)
 

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from refrain.cli.command import command_line
 from refrain.cli.options import with_options
-from refrain.cli.training import search_line, tensorboard_callbacks, training_folder
+from refrain.cli.training import (
+    Anew,
+    Config,
+    Output,
+    Quiet,
+    Tensorboard,
+    Tune,
+    job_options,
+    search_line,
+    tensorboard_callbacks,
+    training_folder,
+)
 from refrain.tasks.text.options import TextJob
 
 if TYPE_CHECKING:
@@ -29,42 +39,12 @@ def sentiment(
             show_default=False,
         ),
     ],
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="MODEL",
-            help="The model's file. Its report is written beside it, as .html.",
-        ),
-    ] = Path("model.refrain"),
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="TOML file of the options below; the command's count."
-        ),
-    ] = None,
-    tune: Annotated[
-        int,
-        typer.Option(
-            metavar="N",
-            min=0,
-            help="Trials to search units, layers, learning rate and dropout.",
-        ),
-    ] = 0,
-    anew: Annotated[
-        bool,
-        typer.Option(
-            "--anew", help="Begin again, and do not go on from a training cut off."
-        ),
-    ] = False,
-    tensorboard: Annotated[
-        Path | None,
-        typer.Option(metavar="FOLDER", help="Write losses for TensorBoard there."),
-    ] = None,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print the figures alone.")
-    ] = False,
+    output: Output = Path("model.refrain"),
+    config: Config = None,
+    tune: Tune = 0,
+    anew: Anew = False,
+    tensorboard: Tensorboard = None,
+    quiet: Quiet = False,
     **options: Any,
 ) -> None:
     """Train a network that gives texts their labels: sentiment, topic, language.
@@ -74,10 +54,9 @@ def sentiment(
     is given again.
     """
     # Mistakes are told before Keras is imported, which takes seconds.
-    from refrain.tasks.job.options import make, read_config
     from refrain.tasks.text.reading import read_texts
 
-    job = make(TextJob, read_config(config) if config else {}, options)
+    job = job_options(TextJob, config, options)
     found = read_texts(file, job.text, job.label)
     with training_folder(output, file, anew, quiet) as kept:
         from refrain.cli.progress import TrainingDisplay
@@ -96,7 +75,7 @@ def _write(outcome: Outcome, found: Texts, file: Path, output: Path) -> None:
     from refrain.report.page import write_page
     from refrain.tasks.text.report import report_page
 
-    command = shlex.join(["refrain", *sys.argv[1:]])
+    command = command_line()
     page = report_page(outcome, found, str(file), command)
     about = {
         "text": found.column,

@@ -6,16 +6,71 @@ import contextlib
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+import typer
 
 from refrain.errors import OptionError
 from refrain.files import make_folder
+from refrain.tasks.job.options import make, read_config
 from refrain.words import counted
+
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="MODEL",
+        help="The model's file. Its report is written beside it, as .html.",
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="TOML file of the options below; the command's count."
+    ),
+]
+Tune = Annotated[
+    int,
+    typer.Option(
+        metavar="N",
+        min=0,
+        help="Trials to search units, layers, learning rate and dropout.",
+    ),
+]
+Anew = Annotated[
+    bool,
+    typer.Option(
+        "--anew", help="Begin again, and do not go on from a training cut off."
+    ),
+]
+Tensorboard = Annotated[
+    Path | None,
+    typer.Option(metavar="FOLDER", help="Write losses for TensorBoard there."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the figures alone.")]
+# The names of these options, which are none of the job.
+COMMAND = ("output", "config", "tune", "anew", "tensorboard", "quiet")
 
 _SEARCHED = ("units", "layers", "learning_rate", "dropout")
 _WRITERS = ("tensorflow", "tensorboard")
+
+Options = TypeVar("Options")
+
+
+def job_options(
+    job: type[Options], config: Path | None, given: Mapping[str, Any]
+) -> Options:
+    """The options of a job: the command's count, then those of a file, if there is one.
+
+    Raises:
+        OptionError: the file cannot serve, or an option is not known or has a value
+            that it cannot have.
+    """
+    found = read_config(config, job, COMMAND) if config else {}
+    return make(job, found, given)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,12 @@ from refrain.tasks.job.options import check, make, option, read_config, values
 
 
 @dataclass
+class Cake:
+    free_text: str = option("", "Any.")
+    eggs: int = option(3, "How many.")
+
+
+@dataclass
 class Bread:
     flour: str = option("rye", "Which.", choices=("rye", "wheat"))
     salt: float = option(2.0, "In percent.", least=0, most=5)
@@ -58,8 +64,20 @@ def test_nothing_is_checked_before_it_is_asked_for():
 
 def test_a_file_has_the_same_names(tmp_path):
     file = tmp_path / "bread.toml"
-    file.write_text('flour = "wheat"\nsalt = 1\nfree-text = "x"\n')
-    assert read_config(file) == {"flour": "wheat", "salt": 1, "free_text": "x"}
+    file.write_text('eggs = 2\nfree-text = "x"\n')
+    assert read_config(file, Cake) == {"eggs": 2, "free_text": "x"}
+
+
+def test_a_name_that_a_file_cannot_have_is_told_with_the_file(tmp_path):
+    file = tmp_path / "bread.toml"
+    file.write_text("loafs = 2\n")
+    message = r"bread\.toml: there is no option loafs; did you mean loaves\?"
+    with pytest.raises(OptionError, match=message):
+        read_config(file, Bread)
+    file.write_text("salt = 1\nquiet = true\n")
+    message = r"bread\.toml: quiet is given on the command line, as --quiet, and not in"
+    with pytest.raises(OptionError, match=message):
+        read_config(file, Bread, ("quiet",))
 
 
 @pytest.mark.parametrize(
@@ -74,6 +92,6 @@ def test_an_unusable_file_is_explained(tmp_path, text, message):
     file = tmp_path / "bread.toml"
     file.write_bytes(text)
     with pytest.raises(OptionError, match=message):
-        read_config(file)
+        read_config(file, Bread)
     with pytest.raises(OptionError, match=r"cannot read .*none\.toml"):
-        read_config(tmp_path / "none.toml")
+        read_config(tmp_path / "none.toml", Bread)

@@ -13,7 +13,7 @@ import math
 import tomllib
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,22 +87,25 @@ def make(options: type[Options], *sources: Mapping[str, Any]) -> Options:
     given: dict[str, Any] = {}
     for source in sources:
         given |= {key: value for key, value in source.items() if value is not None}
-    known = [field.name for field in _fields(options)]
-    for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            meant = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            raise OptionError(f"there is no option {key}; {meant}")
+    _check_names(options, given)
     made = options(**given)
     check(made)
     return made
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(
+    path: Path, options: type, elsewhere: Collection[str] = ()
+) -> dict[str, Any]:
     """The options in a TOML file, by name; a name may have - for _.
 
+    Args:
+        path: the file.
+        options: the dataclass.
+        elsewhere: names of options that the command has, and no file.
+
     Raises:
-        OptionError: the file is missing or no TOML, or has a table in it.
+        OptionError: the file is missing or no TOML, has a table in it, or a name that
+            is not one of the options.
     """
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -117,12 +120,29 @@ def read_config(path: Path) -> dict[str, Any]:
             raise OptionError(
                 f"{path}: expected lines of name = value, received the table [{key}]"
             )
-    return {key.replace("-", "_"): value for key, value in found.items()}
+    named = {key.replace("-", "_"): value for key, value in found.items()}
+    for key in named:
+        if key in elsewhere:
+            raise OptionError(
+                f"{path}: {key} is given on the command line, as --{key}, and not in "
+                "the file"
+            )
+    _check_names(options, named, f"{path}: ")
+    return named
 
 
 def values(options: Any) -> dict[str, Any]:
     """The options by name."""
     return {f.name: getattr(options, f.name) for f in _fields(type(options))}
+
+
+def _check_names(options: type, names: Iterable[str], where: str = "") -> None:
+    known = [field.name for field in _fields(options)]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise OptionError(f"{where}there is no option {name}; {meant}")
 
 
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
