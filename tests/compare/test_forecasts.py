@@ -91,6 +91,7 @@ def test_without_mase_the_first_figure_is_mae():
     series = clean("v", "test", values)
     found = series_contest(series, frame(series, season=8))
     assert [metric.name for metric in found.metrics] == ["MAE", "RMSE"]
+    assert all(math.isnan(entry.fixed["MASE"]) for entry in found.baselines)
     assert any(note.startswith("no MASE") for note in found.notes)
 
 

@@ -6,6 +6,7 @@ choice has seen: training, early stopping and scaling use the earlier parts alon
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,8 @@ from refrain.compare.contest import Contest, Scored
 from refrain.compare.record import Entry, Metric, Traces
 from refrain.errors import DataError
 from refrain.study.candidates import Candidate
-from refrain.tasks.baselines import (
-    forecast_errors,
-    naive,
-    seasonal_error,
-    seasonal_naive,
-)
+from refrain.tasks.baselines import naive, seasonal_error, seasonal_naive
+from refrain.tasks.forecast.accuracy import accuracy
 from refrain.tasks.series import Series, bundled_series, read_series
 from refrain.tasks.windows import Frame, Part, Windows, frame, thin
 
@@ -167,8 +164,10 @@ class _Parts:
         )
 
     def _errors(self, forecast: np.ndarray) -> dict[str, float]:
-        found = forecast_errors(forecast, self.truth, self.observed, self.scale)
-        return {name.upper(): error for name, error in found.items()}
+        truth = np.where(self.observed, self.truth, np.nan)
+        found = accuracy(forecast, truth, np.full(len(truth), self.scale))
+        names = (metric.name for metric in (MAE, RMSE, MASE))
+        return {name: found.get(name.lower(), math.nan) for name in names}
 
     def traces(self) -> Traces:
         """The truth of the blocks, with some of what came before."""

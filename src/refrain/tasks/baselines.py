@@ -1,4 +1,4 @@
-"""Forecasts that need no training, and the errors that every forecast is judged by."""
+"""Forecasts that need no training, and their error, by which others are scaled."""
 
 from __future__ import annotations
 
@@ -58,20 +58,3 @@ def seasonal_error(series: Values, end: int, season: int) -> float:
     if not both.any():
         return math.nan
     return float(np.abs(values[season:] - values[:-season])[both].mean())
-
-
-def forecast_errors(
-    forecast: np.ndarray, truth: np.ndarray, observed: np.ndarray, scale: float
-) -> dict[str, float]:
-    """MAE, RMSE and MASE over all windows and steps with an observed value.
-
-    Args:
-        forecast: `(windows, horizon)`.
-        truth: `(windows, horizon)`.
-        observed: `(windows, horizon)`, false where the truth was filled in.
-        scale: the denominator of MASE; where it is 0 or unknown, so is MASE (NaN).
-    """
-    wrong = np.abs(forecast - truth)[observed]
-    mae = float(wrong.mean())
-    rmse = float(np.sqrt(np.square(wrong).mean()))
-    return {"mae": mae, "rmse": rmse, "mase": mae / scale if scale > 0 else math.nan}

@@ -59,6 +59,12 @@ class Clock:
     cycles: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def lay(self, values: np.ndarray, absent: Any = np.nan) -> np.ndarray:
+        """Values of the rows on the grid, `(points,)`; `absent` where there is none."""
+        laid = np.full(len(self.times), absent, values.dtype)
+        laid[self.places] = values[self.order]
+        return laid
+
 
 def looks_like_dates(text: pd.Series) -> bool:
     """Whether a column of text holds dates, each with a year of four digits."""

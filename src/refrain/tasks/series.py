@@ -94,9 +94,7 @@ def clean(
     times, step, cycles = None, "step", ()
     if clock:
         times, step, cycles, notes = clock.times, clock.step, clock.cycles, clock.notes
-        laid = np.full(len(times), np.nan)
-        laid[clock.places] = values[clock.order]
-        values = laid
+        values = clock.lay(values)
     known = np.flatnonzero(~np.isnan(values))
     if not known.size:
         raise DataError(f"{name!r}: expected numbers, every value is missing")

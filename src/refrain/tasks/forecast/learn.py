@@ -149,14 +149,9 @@ def best_options(
 ) -> dict[str, float]:
     """Units, layers, learning rate and dropout of a search, by the validation loss."""
     # Here: optuna is needed for a search alone.
-    from refrain.tasks.job.tune import Range, tune
+    from refrain.tasks.job.tune import Range, network_space, tune
 
-    space = {
-        "units": Range(16, 96, log=True),
-        "layers": Range(1, 2),
-        "learning_rate": Range(5e-4, 8e-3, log=True),
-        "dropout": Range(0.0, 0.4),
-    }
+    space = network_space(dropout=Range(0.0, 0.4))
 
     def score(number: int, tried: dict[str, float]) -> float:
         tried_options = replace(options, **tried)  # pyright: ignore[reportArgumentType]

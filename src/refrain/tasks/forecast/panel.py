@@ -224,7 +224,7 @@ def _member(
     series = clean(name, source, values, clock)
     series = replace(series, notes=(*series.notes, *notes))
     if clock is not None:
-        values = _lay(values, clock, np.nan)
+        values = clock.lay(values)
     known = np.flatnonzero(~np.isnan(values))
     # Behind the last value there may be rows that hold what is known in advance.
     past, future = slice(known[0], known[-1] + 1), slice(known[0], None)
@@ -255,13 +255,7 @@ def _covariate(text: pd.Series, name: str, clock: Clock | None) -> np.ndarray:
         found, absent = to_numbers(text, name), np.nan
     else:
         found, absent = text.mask(is_missing(text), "").to_numpy(object), ""
-    return found if clock is None else _lay(found, clock, absent)
-
-
-def _lay(values: np.ndarray, clock: Clock, absent: Any) -> np.ndarray:
-    laid = np.full(len(clock.times), absent, values.dtype)
-    laid[clock.places] = values[clock.order]
-    return laid
+    return found if clock is None else clock.lay(found, absent)
 
 
 def _constant(text: pd.Series, name: str) -> str:

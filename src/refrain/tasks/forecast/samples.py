@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from refrain.errors import DataError
+from refrain.tasks.baselines import naive, seasonal_naive
 from refrain.tasks.forecast.panel import Member
 from refrain.tasks.forecast.scaling import Code, Scaling, calendar
 from refrain.words import counted
@@ -248,10 +249,8 @@ def cut_samples(track: Track, origins: np.ndarray, layout: Layout) -> Samples:
 def plain_forecast(z: np.ndarray, origins: np.ndarray, layout: Layout) -> np.ndarray:
     """What outputs are distances from, `(windows, horizon)`."""
     if layout.reference == "last":
-        return np.repeat(z[origins - 1][:, None], layout.horizon, axis=1)
-    ahead = np.arange(layout.horizon)
-    back = layout.season * (1 + ahead // layout.season)
-    return z[origins[:, None] + ahead - back]
+        return naive(z, origins, layout.horizon)
+    return seasonal_naive(z, origins, layout.horizon, layout.season)
 
 
 def _earlier(

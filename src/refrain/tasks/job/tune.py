@@ -38,6 +38,16 @@ class Range:
         return trial.suggest_float(name, self.low, self.high, log=self.log)
 
 
+def network_space(dropout: Range) -> dict[str, Range]:
+    """Where the options of a network are searched; how much dropout depends on it."""
+    return {
+        "units": Range(16, 96, log=True),
+        "layers": Range(1, 2),
+        "learning_rate": Range(5e-4, 8e-3, log=True),
+        "dropout": dropout,
+    }
+
+
 @dataclass(frozen=True)
 class Tried:
     """Options that were tried, and their score; lower is better."""

@@ -142,14 +142,9 @@ def _tuned(
 ) -> dict[str, Any]:
     """The best options of a search, by the loss on the validation part."""
     # Here: optuna is needed for a search alone.
-    from refrain.tasks.job.tune import Range, tune
+    from refrain.tasks.job.tune import Range, network_space, tune
 
-    space = {
-        "units": Range(16, 96, log=True),
-        "layers": Range(1, 2),
-        "learning_rate": Range(5e-4, 8e-3, log=True),
-        "dropout": Range(0.3, 0.7),
-    }
+    space = network_space(dropout=Range(0.3, 0.7))
     folder = None if checkpoints is None else make_folder(checkpoints)
 
     def score(number: int, tried: dict[str, Any]) -> float:
