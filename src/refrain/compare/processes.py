@@ -21,15 +21,9 @@ from typing import Any
 import refrain
 from refrain.compare.recipe import Recipe
 from refrain.errors import RefrainError
+from refrain.study.versions import cores
 
 PROCESS_BYTES = 1 << 30  # Keras, an array library, data and a small network
-
-
-def cores() -> list[int]:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def fitting_jobs(tasks: int) -> int:

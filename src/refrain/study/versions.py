@@ -26,14 +26,15 @@ def versions(*packages: str) -> dict[str, str]:
             found[package] = "not installed"
     found["system"] = f"{platform.system()} {platform.machine()}"
     found["processor"] = _processor()
-    found["cores"] = str(_cores())
+    found["cores"] = str(len(cores()))
     return found
 
 
-def _cores() -> int:
+def cores() -> list[int]:
+    """The processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def _processor() -> str:
