@@ -8,7 +8,8 @@ import numpy as np
 
 from refrain.compare.contest import Contest, Scored
 from refrain.compare.record import Confusion, Entry, Metric
-from refrain.tasks.probes import find_probe
+from refrain.study.candidates import Candidate
+from refrain.tasks.probes import Probe, find_probe
 
 if TYPE_CHECKING:
     import keras
@@ -33,42 +34,27 @@ def probe_contest(
     task = find_probe(probe)
     length = length or task.lengths[2]
     task.check(length)
-    random = np.random.default_rng(seed)
-    x, y = task.draw(sequences, length, random, False)
-    watched = task.draw(WATCHED, length, random, False)
-    test_x, test_y = task.draw(JUDGED, length, random, True)
-    metric = Metric(task.metric, "on sequences that nobody has seen")
-    classes = task.answers if task.metric == "error rate" else 0
+    parts = _Parts(task, length, sequences, seed)
+    metric, classes = parts.metric, parts.classes
     solved = task.solved_below(length)
-
-    def judge(model: keras.Model) -> Scored:
-        error = task.error(model, test_x, test_y)
-        if not classes:
-            return Scored({metric.name: error}, ())
-        from refrain.study.train import predict
-
-        answers: Any = predict(model, test_x)
-        table = np.zeros((classes, classes), int)
-        np.add.at(table, (test_y, answers.argmax(-1)), 1)
-        return Scored({metric.name: error}, table.tolist())
-
+    x, y = parts.test
     return Contest(
         task="probe",
         title=f"{probe}: {task.title}",
         subtitle="sequences that nobody has seen: which answer was given for which",
         about=(
             f"sequences of {task.timesteps(length)} steps",
-            f"training {sequences:,}, validation {WATCHED:,}, test {len(test_x):,}",
+            f"training {sequences:,}, validation {WATCHED:,}, test {len(x):,}",
         ),
         metrics=(metric,),
         loss=task.loss,
-        training=(x, y),
-        validation=watched,
-        build=lambda candidate, units: task.build(candidate, units, length),
-        judge=judge,
+        training=parts.training,
+        validation=parts.validation,
+        build=parts.build,
+        judge=parts.judge,
         baselines=(Entry("none", "no memory", {metric.name: task.baseline(length)}),),
         exhibit=Confusion(tuple(map(str, range(classes)))) if classes else None,
-        held_out=(test_x[-LOOKED_AT:], test_y[-LOOKED_AT:]),
+        held_out=(x[-LOOKED_AT:], y[-LOOKED_AT:]),
         facts={
             "probe": probe,
             "length": length,
@@ -79,3 +65,39 @@ def probe_contest(
         notes=(f"solved: {metric.name} below {solved:.3g}",),
         packages=("numpy", "scikit-learn") if classes else ("numpy",),
     )
+
+
+class _Parts:
+    """Sequences of a probe in three parts.
+
+    Attributes:
+        training, validation, test: sequences and answers.
+        metric: the only figure.
+        classes: answers that there are, where a sequence has one; 0 elsewhere.
+    """
+
+    def __init__(self, probe: Probe, length: int, sequences: int, seed: int):
+        random = np.random.default_rng(seed)
+        self._probe, self._length = probe, length
+        self.training = probe.draw(sequences, length, random, False)
+        self.validation = probe.draw(WATCHED, length, random, False)
+        self.test = probe.draw(JUDGED, length, random, True)
+        self.metric = Metric(probe.metric, "on sequences that nobody has seen")
+        self.classes = probe.answers if probe.metric == "error rate" else 0
+
+    def build(self, candidate: Candidate, units: int) -> keras.Model:
+        """The probe's own model; see `Probe.build`."""
+        return self._probe.build(candidate, units, self._length)
+
+    def judge(self, model: keras.Model) -> Scored:
+        """The error on the test part, and confusions of classes."""
+        x, y = self.test
+        scores = {self.metric.name: self._probe.error(model, x, y)}
+        if not self.classes:
+            return Scored(scores, ())
+        from refrain.study.train import predict
+
+        answers: Any = predict(model, x)
+        table = np.zeros((self.classes, self.classes), int)
+        np.add.at(table, (y, answers.argmax(-1)), 1)
+        return Scored(scores, table.tolist())

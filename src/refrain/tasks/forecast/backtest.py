@@ -17,6 +17,7 @@ from refrain.tasks.forecast.samples import Layout, Track
 MOST_SMOOTHED = 600
 
 Forecast = Callable[[Track, np.ndarray], np.ndarray]
+Rule = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of values and origins
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Rolled:
         origins: index of the first value of each forecast, `(windows,)`.
         truth: `(windows, horizon)`, NaN where it was not observed.
         quantiles: of the network, `(windows, horizon, levels)`.
+        scale: the denominator of MASE.
     """
 
     name: str
     origins: np.ndarray
     truth: np.ndarray
     quantiles: np.ndarray
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -135,49 +138,66 @@ def backtest(
         most: origins of a series, the last ones; 0 for all.
         smooth: whether ETS is among the baselines.
     """
-    middle = list(levels).index(0.5)
-    rolled, scales = [], []
+    rolled = []
     for track, first in zip(tracks, firsts, strict=True):
         origins = roll_origins(track, first, layout, stride or layout.horizon, most)
-        if not origins.size:
-            continue
-        index = origins[:, None] + np.arange(layout.horizon)
-        truth = np.where(track.observed[index], track.values[index], np.nan)
-        rolled.append(
-            (track, Rolled(track.name, origins, truth, forecast(track, origins)))
-        )
-        scales.append(
-            np.full(len(origins), seasonal_error(track, first, layout.season))
-        )
+        if origins.size:
+            scale = seasonal_error(track, first, layout.season)
+            rolled.append((track, _roll(track, origins, layout, forecast, scale)))
     if not rolled:
         raise DataError(
             "no forecast can be tested: no observed value lies a horizon before the "
             "end of any test part"
         )
     windows = sum(len(r.origins) for _, r in rolled)
+    rules, notes = _baselines(layout, windows, smooth)
+    found = Backtest(_judge(rolled, rules, levels, name), windows, notes)
+    return found, [r for _, r in rolled]
+
+
+def _roll(
+    track: Track,
+    origins: np.ndarray,
+    layout: Layout,
+    forecast: Forecast,
+    scale: float,
+) -> Rolled:
+    index = origins[:, None] + np.arange(layout.horizon)
+    truth = np.where(track.observed[index], track.values[index], np.nan)
+    return Rolled(track.name, origins, truth, forecast(track, origins), scale)
+
+
+def _baselines(
+    layout: Layout, windows: int, smooth: bool
+) -> tuple[dict[str, Rule], tuple[str, ...]]:
+    """Baselines for so many forecasts, and a note where one of them is left out."""
+    horizon, season = layout.horizon, layout.season
+    rules: dict[str, Rule] = {"naive": lambda v, o: naive(v, o, horizon)}
+    if season > 1:
+        rules["seasonal naive"] = lambda v, o: seasonal_naive(v, o, horizon, season)
+    rules["drift"] = lambda v, o: drift(v, o, horizon)
+    if not smooth:
+        return rules, ()
+    if windows > MOST_SMOOTHED:
+        return rules, (f"ETS left out: {windows:,} forecasts are many to smooth for",)
+    from refrain.tasks.forecast.exponential import ets
+
+    return rules | {"ETS": lambda v, o: ets(v, o, horizon, season)}, ()
+
+
+def _judge(
+    rolled: Sequence[tuple[Track, Rolled]],
+    rules: Mapping[str, Rule],
+    levels: Sequence[float],
+    name: str,
+) -> dict[str, dict[str, float]]:
+    """Measures by forecaster, those of the network first."""
     truth = np.concatenate([r.truth for _, r in rolled])
     quantiles = np.concatenate([r.quantiles for _, r in rolled])
-    scale = np.concatenate(scales)
-    errors = {name: accuracy(quantiles[..., middle], truth, scale, quantiles, levels)}
-    notes = []
-    rules = _baselines(layout)
-    if smooth and windows <= MOST_SMOOTHED:
-        from refrain.tasks.forecast.exponential import ets
-
-        rules["ETS"] = lambda v, o: ets(v, o, layout.horizon, layout.season)
-    elif smooth:
-        notes.append(f"ETS left out: {windows:,} forecasts are many to smooth for")
+    scale = np.concatenate([np.full(len(r.origins), r.scale) for _, r in rolled])
+    median = quantiles[..., list(levels).index(0.5)]
+    errors = {name: accuracy(median, truth, scale, quantiles, levels)}
     for baseline, rule in rules.items():
         found = np.concatenate([rule(t.values, r.origins) for t, r in rolled])
         errors[baseline] = accuracy(found, truth, scale)
-    return Backtest(errors, windows, tuple(notes)), [r for _, r in rolled]
-
-
-def _baselines(layout: Layout) -> dict[str, Callable[..., np.ndarray]]:
-    horizon, season = layout.horizon, layout.season
-    rules: dict[str, Callable[..., np.ndarray]] = {
-        "naive": lambda v, o: naive(v, o, horizon)
-    }
-    if season > 1:
-        rules["seasonal naive"] = lambda v, o: seasonal_naive(v, o, horizon, season)
-    return rules | {"drift": lambda v, o: drift(v, o, horizon)}
+    return errors
