@@ -11,7 +11,7 @@ import numpy as np
 from refrain.errors import DataError
 from refrain.tasks.baselines import drift, naive, seasonal_error, seasonal_naive
 from refrain.tasks.forecast.accuracy import accuracy
-from refrain.tasks.forecast.samples import Layout, Track
+from refrain.tasks.forecast.samples import Layout, Track, known_origins
 
 # Smoothing takes a while for each forecast; beyond so many it is left out, and told.
 MOST_SMOOTHED = 600
@@ -93,9 +93,6 @@ def roll_origins(
 ) -> np.ndarray:
     """Origins from the end of a series back to `first`.
 
-    A forecast starts after an observed value, for one that was filled in owes
-    something to later ones.
-
     Args:
         track: the series.
         first: the first point that may be forecast.
@@ -104,10 +101,8 @@ def roll_origins(
         most: the last so many are kept; 0 for all.
     """
     last = len(track) - layout.horizon
-    origins = np.arange(last, max(first, layout.first, layout.season) - 1, -stride)[
-        ::-1
-    ]
-    origins = origins[track.observed[origins - 1]]
+    origins = known_origins(track, layout, max(first, layout.season), len(track))
+    origins = origins[(last - origins) % stride == 0]
     return origins[-most:] if most else origins
 
 

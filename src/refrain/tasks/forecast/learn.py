@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from refrain.errors import DataError
 from refrain.study.batches import Arrays
@@ -17,8 +16,13 @@ from refrain.study.training import Budget, Training
 from refrain.tasks.forecast.design import Design
 from refrain.tasks.forecast.network import pinball_loss, quantile_network
 from refrain.tasks.forecast.options import ForecastOptions
-from refrain.tasks.forecast.samples import Samples, cut_samples, join
-from refrain.tasks.windows import thin
+from refrain.tasks.forecast.samples import (
+    Samples,
+    cut_samples,
+    join,
+    known_origins,
+    thin,
+)
 
 RACE_EPOCHS = 5
 
@@ -62,9 +66,7 @@ def samples_of(design: Design, part: str, most: int) -> Samples:
         first, end = (
             (0, ends.train) if part == "training" else (ends.train, ends.validation)
         )
-        origins = np.arange(max(first, layout.first), end - layout.horizon + 1)
-        # A value filled in owes something to the next one.
-        origins = origins[track.observed[origins - 1]]
+        origins = known_origins(track, layout, first, end)
         if origins.size:
             cut.append(cut_samples(track, thin(origins, quota), layout))
     if not cut:

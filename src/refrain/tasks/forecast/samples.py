@@ -183,6 +183,23 @@ def _number(text: str) -> np.ndarray:
         return np.array([np.nan])
 
 
+def known_origins(track: Track, layout: Layout, first: int, end: int) -> np.ndarray:
+    """Origins of all windows with values to forecast in `first..end`.
+
+    A window ends on an observed value, for one that was filled in owes something to
+    the next one.
+    """
+    origins = np.arange(max(first, layout.first), end - layout.horizon + 1)
+    return origins[track.observed[origins - 1]]
+
+
+def thin(origins: np.ndarray, most: int) -> np.ndarray:
+    """At most so many origins, spread evenly; 0 keeps all."""
+    if not most or len(origins) <= most:
+        return origins
+    return origins[np.linspace(0, len(origins) - 1, most).round().astype(int)]
+
+
 @dataclass(frozen=True)
 class Samples:
     """Windows as arrays.
