@@ -249,7 +249,11 @@ MISTAKES = {
     ),
     "no numeric column": ("a,b\nx,y\n", [], "no column is numeric"),
     "several columns": ("a,b\n1,2\n2,1\n", [], "choose one with --target COLUMN"),
-    "too short": ("v\n1\n2\n3\n4\n", [], "the series is too short"),
+    "too short": (
+        "v\n1\n2\n3\n4\n",
+        [],
+        "'v' is too short: a window of 2 and a horizon of 1",
+    ),
     "all missing": ("v\n" + "NA\n" * 50, [], "every value is missing"),
     "mostly missing": (
         "v\n1\n" + "NA\n" * 50 + "2\n",
@@ -259,7 +263,7 @@ MISTAKES = {
     "constant": ("v\n" + "3.5\n" * 80, [], "'v' is constant: every value is 3.5"),
     "no cells": (f"v\n{NUMBERS}", ["--cell", "gone.py:mine"], "gone.py: no such file"),
     "unknown cell": (f"v\n{NUMBERS}", ["--cells", "lstn"], "unknown cell 'lstn'"),
-    "long window": (f"v\n{NUMBERS}", ["--window", "90"], "lower --window"),
+    "long window": (f"v\n{NUMBERS}", ["--window", "90"], "lower --horizon or --window"),
     "long season": (f"v\n{NUMBERS}", ["--season", "90"], "lower --season"),
 }
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,9 @@ from refrain.compare.run import run
 from refrain.errors import DataError
 from refrain.study.candidates import find_candidates
 from refrain.study.training import Budget
+from refrain.tasks.forecast.design import Wishes
 from refrain.tasks.series import clean
-from refrain.tasks.windows import frame
-from tests.tasks.series import seasonal
+from tests.tasks.series import seasonal, write_csv
 
 # Keras's own, when it reads a variable on JAX with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
@@ -20,8 +21,7 @@ QUICK = Budget(epochs=3, seed=1)
 
 @pytest.fixture(scope="module")
 def contest():
-    series = seasonal()
-    return series_contest(series, frame(series))
+    return series_contest(seasonal())
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_trained_networks_beat_both_baselines_on_what_they_can_learn():
     time = np.arange(500)
     wave = (2 + np.sin(time / 5)) * np.sin(2 * np.pi * time / 12)
     series = clean("wave", "test", wave)
-    contest = series_contest(series, frame(series))
+    contest = series_contest(series)
     naive, seasonal_naive = contest.baselines
     for network in find_candidates("rnn,lstm,gru"):
         found = run(contest, network, 16, Budget(epochs=40))
@@ -76,7 +76,7 @@ def test_what_was_done_is_said():
     values = seasonal(200).values.copy()
     values[50:53] = np.nan
     series = clean("v", "test", values)
-    found = series_contest(series, frame(series, season=1), max_windows=20)
+    found = series_contest(series, Wishes(season=1), max_windows=20)
     assert found.facts["missing"] == 3
     assert found.facts["treatment"][0].startswith("3 missing values (1.5 %)")
     assert any("20 of" in note for note in found.notes)
@@ -89,7 +89,7 @@ def test_without_mase_the_first_figure_is_mae():
     values = np.tile(np.arange(8.0), 30)
     values[190:] += np.random.default_rng(0).normal(size=50)  # in the test part alone
     series = clean("v", "test", values)
-    found = series_contest(series, frame(series, season=8))
+    found = series_contest(series, Wishes(season=8))
     assert [metric.name for metric in found.metrics] == ["MAE", "RMSE"]
     assert all(math.isnan(entry.fixed["MASE"]) for entry in found.baselines)
     assert any(note.startswith("no MASE") for note in found.notes)
@@ -98,3 +98,47 @@ def test_without_mase_the_first_figure_is_mae():
 def test_columns_of_no_file_are_refused():
     with pytest.raises(DataError, match="choose columns of a FILE; none was given"):
         forecast_contest(target="v")
+
+
+def test_filled_in_targets_are_learnt_and_not_judged():
+    values = seasonal().values.copy()
+    values[[60, 120, 150]] = np.nan
+    series = clean("v", "test", values)
+    found = series_contest(series, Wishes(season=8, horizon=4))
+    for _, targets in (found.training, found.validation, found.held_out):
+        assert np.isfinite(targets).all()
+    truth = found.exhibit.truth
+    assert [len(truth) - k for k, v in enumerate(truth) if v is None] == [40, 10]
+    other = replace(series, values=series.values.copy())
+    other.values[150] += 1000
+    again = series_contest(other, Wishes(season=8, horizon=4))
+    assert again.baselines[0].fixed == found.baselines[0].fixed
+
+
+def test_a_picture_has_a_forecast_where_none_ends_with_the_series():
+    values = seasonal().values.copy()
+    values[[127, 135, 143, 151]] = np.nan  # those that such a forecast would start from
+    found = series_contest(clean("v", "test", values), Wishes(season=8, horizon=8))
+    assert len(found.exhibit.starts) == 1
+    assert np.shape(found.baselines[0].shown) == (1, 8)
+
+
+def test_a_constant_training_part_is_refused():
+    series = clean("v", "test", np.r_[np.full(80, 5.0), np.arange(20.0)])
+    with pytest.raises(DataError, match=r"the first 65 points, is constant \(5\)"):
+        series_contest(series)
+
+
+def test_a_test_part_without_observed_origins_is_refused():
+    values = seasonal(100).values.copy()
+    values[79:99] = np.nan
+    series = clean("v", "test", values)
+    with pytest.raises(DataError, match="no window ends on an observed value"):
+        series_contest(series, Wishes(season=1))
+
+
+def test_a_comparison_is_of_one_series(tmp_path):
+    rows = "".join(f"{k % 7},{k % 5}\n" for k in range(99))
+    file = write_csv(tmp_path, "a,b\n" + rows)
+    with pytest.raises(DataError, match="expected one series, found a, b; keep one"):
+        forecast_contest(str(file), target="a,b")

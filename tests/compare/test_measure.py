@@ -6,20 +6,18 @@ import pytest
 from refrain.compare.forecasts import series_contest
 from refrain.compare.measure import measure
 from refrain.study.candidates import find_candidates
-from refrain.tasks.windows import frame
 from tests.tasks.series import seasonal
 
 # Keras's own, when it reads a variable on JAX with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation")
 
-UNITS, CHANNELS, HORIZON, BATCH = 8, 4, 8, 5
+UNITS, CHANNELS, HORIZON, BATCH = 8, 3, 8, 5
 CELLS = {"rnn": 1, "lstm": 4, "gru": 3, "bilstm": 8}
 
 
 @pytest.fixture(scope="module")
 def found():
-    series = seasonal()
-    contest = series_contest(series, frame(series))
+    contest = series_contest(seasonal())
     return {
         c.key: measure(contest, c, UNITS, BATCH)
         for c in find_candidates(",".join(CELLS))
@@ -47,8 +45,7 @@ def test_memory_is_that_of_weights_and_a_batch(found):
 
 def test_memory_follows_the_plan_and_not_the_steps_of_a_scan(monkeypatch):
     monkeypatch.setenv("REFRAIN_KERNELS", "off")
-    series = seasonal()
-    contest = series_contest(series, frame(series))
+    contest = series_contest(seasonal())
     network = measure(contest, find_candidates("gru")[0], UNITS, BATCH)
     assert network.memory_bytes is None
     assert "REFRAIN_KERNELS=off" in network.path

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from refrain.tasks.forecast.panel import Columns, read_panel
 from refrain.tasks.season import autocorrelation, find_season
-from refrain.tasks.series import read_series
 from tests.tasks.series import DATA, seasonal
 
 
@@ -55,6 +55,7 @@ def test_a_short_series_shows_no_season():
     ],
 )
 def test_real_seasons_are_found(name, least, most):
-    series = read_series(DATA / f"{name}.csv")
+    (member,) = read_panel(DATA / f"{name}.csv", Columns())
+    series = member.series
     values = series.values[: int(0.65 * len(series))]
     assert least <= find_season(values, series.cycles)[0] <= most

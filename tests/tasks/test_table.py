@@ -72,15 +72,15 @@ def test_a_value_that_is_no_number_is_quoted(tmp_path, value, message):
 
 def test_the_only_numeric_column_is_the_target(tmp_path):
     table = read_table(write_csv(tmp_path, "place,load\nx,1\ny,2\n"))
-    assert choose_target(table, time=None) == "load"
+    assert choose_target(table) == "load"
 
 
 def test_a_choice_of_columns_is_left_to_the_user(tmp_path):
     table = read_table(write_csv(tmp_path, "load,price,place\n1,2,x\n"))
     with pytest.raises(DataError, match="several columns are numeric: load, price"):
-        choose_target(table, time=None)
+        choose_target(table)
     with pytest.raises(DataError, match=r"--target: no column 'lod'.*mean 'load'"):
         choose_column(table, "lod", "--target")
     words = read_table(write_csv(tmp_path, "a,b\nx,y\n"))
     with pytest.raises(DataError, match="no column is numeric; the columns are a, b"):
-        choose_target(words, time=None)
+        choose_target(words)

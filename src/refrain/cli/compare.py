@@ -62,7 +62,8 @@ def compare(
         typer.Option(
             metavar="STEPS",
             min=1,
-            help="Steps to forecast. [default: a season of up to 24, or 12]",
+            help="Steps to forecast. [default: a season or a cycle of the calendar, "
+            "up to 48, or 12]",
         ),
     ] = None,
     window: Annotated[

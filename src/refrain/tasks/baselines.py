@@ -1,4 +1,4 @@
-"""Forecasts that need no training, and their error, by which others are scaled."""
+"""Forecasts that need no training, and the scale that MASE judges all others by."""
 
 from __future__ import annotations
 

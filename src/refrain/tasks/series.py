@@ -1,19 +1,16 @@
 """One series as every forecast needs it: even steps, no gaps, and what was done.
 
-Comes from a user's CSV file or from a package that ships real series.
+Comes from a column of a user's table or from a package that ships real series.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from refrain.errors import DataError
-from refrain.tasks.clock import Clock, find_dates, read_clock
-from refrain.tasks.table import choose_column, choose_target, read_table, to_numbers
+from refrain.tasks.clock import Clock
 from refrain.words import counted
 
 
@@ -43,34 +40,6 @@ class Series:
 
     def __len__(self) -> int:
         return len(self.values)
-
-
-def read_series(
-    path: str | os.PathLike[str], target: str | None = None, time: str | None = None
-) -> Series:
-    """Read one column of a CSV file.
-
-    Args:
-        path: file with a first line of column names; see `table.read_table`.
-        target: the column to forecast; without it, the only numeric one.
-        time: the column of dates, or of increasing numbers; without it, the first
-            column that holds dates, or else rows are taken in their order.
-
-    Raises:
-        DataError: the file, a column or the series cannot be used.
-    """
-    table = read_table(path)
-    chosen = choose_column(table, target, "--target") if target else None
-    if time:
-        time = choose_column(table, time, "--time")
-    else:
-        time = find_dates(table, (name for name in table if name != chosen))
-    chosen = chosen or choose_target(table, time)
-    if chosen == time:
-        raise DataError(f"the column {time!r} cannot be both the target and the time")
-    values = to_numbers(table[chosen], chosen)
-    clock = read_clock(table[time], time) if time else None
-    return clean(chosen, Path(path).name, values, clock)
 
 
 def clean(

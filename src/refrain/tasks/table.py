@@ -234,22 +234,21 @@ def choose_column(table: Table, name: str, option: str) -> str:
     )
 
 
-def choose_target(table: Table, time: str | None) -> str:
-    """The only column besides the time, or the only numeric one.
+def choose_target(table: Table) -> str:
+    """The only column, or the only numeric one.
 
     Raises:
         DataError: there are several, or none; the message lists them.
     """
-    others = [name for name in table if name != time]
-    numeric = [name for name in others if is_numeric(table[name])]
-    if len(others) == 1 or len(numeric) == 1:
-        return (numeric or others)[0]
+    numeric = [name for name in table if is_numeric(table[name])]
+    if len(table) == 1 or len(numeric) == 1:
+        return (numeric or list(table))[0]
     if numeric:
         raise DataError(
             f"several columns are numeric: {listed(numeric)}; choose one with "
             "--target COLUMN"
         )
     raise DataError(
-        f"no column is numeric; the columns are {listed(table)}; numbers have "
-        "a decimal point and no separator of thousands"
+        f"no column is numeric; the columns are {listed(table) or 'times alone'}; "
+        "numbers have a decimal point and no separator of thousands"
     )

@@ -75,6 +75,7 @@ def test_a_date_may_lie_in_columns(tmp_path):
     [
         (Columns(target="z"), "--target: no column 'z'; the columns are"),
         (Columns(target="y", past="y"), "the column 'y' has two roles"),
+        (Columns(target="y", time="y"), "the column 'y' has two roles"),
         (Columns(static="weather"), "static column 'weather': expected one value"),
         (Columns(target="weather"), "series 'shop 0': column 'weather': expected num"),
         (Columns(series="weather"), "series '...': time column 'ds'.*more than once"),
@@ -147,9 +148,66 @@ def test_a_damaged_parquet_file_is_refused(tmp_path):
         read_panel(file, Columns())
 
 
+def test_absent_rows_are_gaps(tmp_path):
+    text = "day,v\n2024-01-01,1\n2024-01-02,2\n2024-01-04,4\n2024-01-05,7\n"
+    (member,) = read_panel(write_csv(tmp_path, text), Columns())
+    assert member.series.values.tolist() == [1, 2, 3, 4, 7]
+    assert member.series.observed.tolist() == [True, True, False, True, True]
+
+
+def test_the_time_column_is_found_and_rows_are_ordered(tmp_path):
+    text = "place,v,when\nx,3,2024-03\nx,1,2024-01\nx,2,2024-02\n"
+    (member,) = read_panel(write_csv(tmp_path, text), Columns())
+    assert member.series.values.tolist() == [1, 2, 3]
+    times = member.series.times.astype(str).tolist()
+    assert times == ["2024-01", "2024-02", "2024-03"]
+
+
+def test_a_name_with_a_comma_is_one_name(tmp_path):
+    text = "a,b,c\n" + "".join(f"{k},{2 * k},{-k}\n" for k in range(1, 9))
+    file = write_csv(tmp_path, text.replace("a,b,c", '"load, kW",load,kW'))
+    (member,) = read_panel(file, Columns(target="load, kW"))
+    assert (member.series.name, member.series.values[0]) == ("load, kW", 1)
+    both = read_panel(file, Columns(target="kW, load"))
+    assert [m.series.name for m in both] == ["kW", "load"]
+
+
+def test_a_series_alone_is_told_of_no_role_and_of_no_option_for_several():
+    table = long_table(2)
+    one = table[table.unique_id == "shop 1"]
+    (member,) = read_panel(one, Columns(), alone=True)
+    assert (member.series.name, member.series.notes) == ("shop 1", ())
+    with pytest.raises(DataError, match="expected one series, found shop 0, shop 1; k"):
+        read_panel(table, Columns(), alone=True)
+    shops = table.rename(columns={"unique_id": "shop"})
+    with pytest.raises(DataError, match=r"more than once.*; keep one series$"):
+        read_panel(shops, Columns(target="y"), alone=True)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are absent")
+@pytest.mark.parametrize(
+    ("name", "target", "points", "missing", "step"),
+    [
+        ("airline-passengers", None, 144, 0, "month"),
+        ("monthly-sunspots", None, 2820, 0, "month"),
+        ("daily-min-temperatures", None, 3652, 2, "day"),
+        ("shampoo", None, 36, 0, "step"),
+        ("nyc_taxi", None, 10320, 0, "30 minutes"),
+        ("ETTh1", "OT", 17420, 0, "hour"),
+    ],
+)
+def test_real_files_are_read_whole(name, target, points, missing, step):
+    (member,) = read_panel(DATA / f"{name}.csv", Columns(target=target))
+    series = member.series
+    assert len(series) == points
+    assert (~series.observed).sum() == missing
+    assert series.step == step
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are absent")
 def test_pollution_is_read_as_it_is():
     columns = Columns(target="pm2.5", past="DEWP,cbwd")
     (member,) = read_panel(DATA / "pollution.csv", columns)
     assert member.series.step == "hour"
+    assert (len(member.series), (~member.series.observed).sum()) == (43800, 2043)
     assert set(member.past["cbwd"]) == {"NW", "NE", "SE", "cv"}

@@ -18,7 +18,7 @@ from refrain.tasks.forecast.scaling import Scaling, find_calendar, fit_code, fit
 from refrain.tasks.season import find_season
 from refrain.words import counted
 
-LEAST_TRAINING_WINDOWS = 8
+LEAST_TRAINING_WINDOWS, LEAST_WINDOW = 8, 2
 LONGEST_DEFAULT_HORIZON, LONGEST_DEFAULT_WINDOW = 48, 96
 # Series whose season is looked for, and series that get a channel each.
 ASKED_FOR_SEASON, NAMED = 20, 32
@@ -147,18 +147,21 @@ def _horizon(member: Member, season: int, shortest: int) -> int:
 
 def _window(season: int, shortest: int) -> int:
     usual = 2 * season if 2 <= season <= LONGEST_DEFAULT_WINDOW // 2 else 48
-    return max(2, min(usual, shortest // 6))
+    return max(LEAST_WINDOW, min(usual, shortest // 6))
 
 
 def _check_length(member: Member, ends: Ends, horizon: int, window: int) -> None:
     needed = window + horizon - 1 + LEAST_TRAINING_WINDOWS
-    if ends.train < needed:
-        raise DataError(
-            f"{member.series.name!r} is too short: a window of {window} and a horizon "
-            f"of {horizon} need a training part of {needed:,} points, found "
-            f"{max(ends.train, 0):,} of {counted(ends.points, 'point')} in all; give a "
-            "longer series, or lower --horizon or --window"
-        )
+    if ends.train >= needed:
+        return
+    options = {"--horizon": horizon > 1, "--window": window > LEAST_WINDOW}
+    lower = " or ".join(option for option, possible in options.items() if possible)
+    raise DataError(
+        f"{member.series.name!r} is too short: a window of {window} and a horizon of "
+        f"{horizon} need a training part of {needed:,} points, found "
+        f"{max(ends.train, 0):,} of {counted(ends.points, 'point')} in all; give a "
+        "longer series" + (f", or lower {lower}" if lower else "")
+    )
 
 
 def _reference(z: np.ndarray, season: int, horizon: int, wish: str) -> str:

@@ -7,8 +7,8 @@ row for each time of each series, and a column that tells the series apart.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +61,11 @@ class Columns:
     future: str | None = None
     static: str | None = None
 
-    def names(self, role: str) -> tuple[str, ...]:
-        """The names that a role lists."""
+    def names(self, role: str, table: Table) -> tuple[str, ...]:
+        """The names that a role lists, or one name that has a comma."""
         given = getattr(self, role) or ""
+        if given in table:
+            return (given,)
         return tuple(name.strip() for name in given.split(",") if name.strip())
 
 
@@ -79,18 +81,21 @@ class Member:
     """
 
     series: Series
-    past: Mapping[str, np.ndarray]
-    future: Mapping[str, np.ndarray]
-    static: Mapping[str, str]
+    past: Mapping[str, np.ndarray] = field(default_factory=dict)
+    future: Mapping[str, np.ndarray] = field(default_factory=dict)
+    static: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_panel(data: Any, columns: Columns) -> tuple[Member, ...]:
+def read_panel(
+    data: Any, columns: Columns, *, alone: bool = False
+) -> tuple[Member, ...]:
     """Read all series of a file or of a table in memory.
 
     Args:
         data: path of a CSV or Parquet file, a pandas DataFrame or Series, or values
             `(points,)`, one step apart.
         columns: what the columns are.
+        alone: whether there may be but one series, and no column beside it has a role.
 
     Raises:
         DataError: the table, a column or a series cannot be used.
@@ -100,8 +105,12 @@ def read_panel(data: Any, columns: Columns) -> tuple[Member, ...]:
     else:
         table, source = as_table(data), "data"
     roles = _resolve(table, columns)
-    idle = set(table).difference(*roles.values())
-    members = tuple(_members(table, roles, source, _idle_note(table, idle)))
+    notes = () if alone else _idle_note(table, roles)
+    advice = "keep one series" if alone else ONE_OF_MANY
+    members = tuple(_members(table, roles, source, notes, advice))
+    if alone and len(members) > 1:
+        names = listed(m.series.name for m in members)
+        raise DataError(f"{source}: expected one series, found {names}; keep one")
     steps = sorted({m.series.step for m in members})
     if len(steps) > 1:
         raise DataError(
@@ -127,25 +136,29 @@ def all_notes(members: Sequence[Member]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _idle_note(table: Table, idle: set[str]) -> tuple[str, ...]:
+def _idle_note(table: Table, roles: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    idle = set(table).difference(*roles.values())
     if not idle:
         return ()
     names = listed(name for name in table if name in idle)
-    roles = "--time, --past, --future and --static"
-    return (f"columns not used: {names} ({roles} give columns a role)",)
+    options = "--time, --past, --future and --static"
+    return (f"columns not used: {names} ({options} give columns a role)",)
 
 
 def _resolve(table: Table, columns: Columns) -> dict[str, tuple[str, ...]]:
     """The columns of each role, checked; what is not given is found."""
     roles = {
-        role: tuple(choose_column(table, n, f"--{role}") for n in columns.names(role))
+        role: tuple(
+            choose_column(table, name, f"--{role}")
+            for name in columns.names(role, table)
+        )
         for role in ("time", "series", "past", "future", "static")
     }
     if not roles["series"] and ID in table:
         roles["series"] = (ID,)
     taken = {name for names in roles.values() for name in names}
     if not roles["time"]:
-        roles["time"] = _find_time(table, taken | set(columns.names("target")))
+        roles["time"] = _find_time(table, taken | set(columns.names("target", table)))
         taken |= set(roles["time"])
     free = {name: text for name, text in table.items() if name not in taken}
     roles["target"] = _find_targets(table, free, columns, bool(roles["series"]))
@@ -171,7 +184,7 @@ def _find_time(table: Table, taken: set[str]) -> tuple[str, ...]:
 def _find_targets(
     table: Table, free: Table, columns: Columns, long: bool
 ) -> tuple[str, ...]:
-    names = columns.names("target")
+    names = columns.names("target", table)
     if names == ("all",) and "all" not in table:
         names = tuple(name for name, text in free.items() if is_numeric(text))
         if not names:
@@ -181,7 +194,7 @@ def _find_targets(
         return tuple(choose_column(table, name, "--target") for name in names)
     if long and TARGET in free:
         return (TARGET,)
-    return (choose_target(free, None),)
+    return (choose_target(free),)
 
 
 def _members(
@@ -189,9 +202,10 @@ def _members(
     roles: Mapping[str, tuple[str, ...]],
     source: str,
     notes: tuple[str, ...],
+    advice: str,
 ) -> Iterator[Member]:
     if not roles["series"]:
-        clock = _clock(table, roles["time"], ONE_OF_MANY)
+        clock = _clock(table, roles["time"], advice)
         for name in roles["target"]:
             yield _member(table, name, name, roles, source, clock, notes)
         return
