@@ -123,8 +123,8 @@ class _Parts:
     def __init__(self, series: Series, wishes: Wishes, max_windows: int):
         self.series = series
         self.max_windows = max_windows
-        # The networks read a window and no more. How far they are from the last season
-        # would be a riddle to them, for nothing tells them what that season was.
+        # Distances from the last season ask for its values, which the network of a
+        # forecaster is given beside the window; these read the window alone.
         self.design = make_design([Member(series)], replace(wishes, reference="last"))
         self.layout = self.design.layout
         (self.track,), (self.ends,) = self.design.tracks, self.design.ends
