@@ -77,7 +77,8 @@ def test_a_file_that_cannot_serve(job, case, tmp_path, refused):
 @pytest.mark.parametrize("job", ["forecast", "sentiment"])
 def test_files_and_folders_that_are_not_there(job, tmp_path, refused):
     assert "no such file" in refused("train", job, tmp_path / "none.csv")
-    (tmp_path / "a.csv").write_text(f"ds,y\n{DAYS}" if job == "forecast" else REVIEWS)
+    content = f"ds,y\n{DAYS}" if job == "forecast" else f"text,label\n{REVIEWS}"
+    (tmp_path / "a.csv").write_text(content)
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
     train = ("train", job, tmp_path / "a.csv", "-o")
@@ -167,10 +168,12 @@ def test_nothing_known_in_advance(folder, refused, monkeypatch):
 
 def test_standard_input_that_is_no_text(folder, refused, monkeypatch):
     for model in ("forecast.refrain", "sentiment.refrain"):
-        odd = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\xff\n"), encoding="utf-8")
+        # As Python reads standard input where the locale is that of C.
+        bytes_in = io.BytesIO(b"\xff\xfe\xff\n")
+        odd = io.TextIOWrapper(bytes_in, encoding="ascii", errors="surrogateescape")
         monkeypatch.setattr("sys.stdin", odd)
         line = refused("predict", folder / model)
-        assert "standard input: expected UTF-8 text" in line
+        assert "standard input: line 1: expected UTF-8 text, found other" in line
 
 
 @pytest.mark.parametrize(

@@ -83,8 +83,11 @@ def evaluate(
 
 
 def standard_input() -> Iterator[str]:
-    """The lines of standard input."""
-    try:
-        yield from sys.stdin
-    except UnicodeDecodeError:
-        raise DataError("standard input: expected UTF-8 text") from None
+    """The lines of standard input, UTF-8 whatever the locale says."""
+    for number, line in enumerate(getattr(sys.stdin, "buffer", sys.stdin), start=1):
+        try:
+            yield line.decode() if isinstance(line, bytes) else line
+        except UnicodeDecodeError:
+            raise DataError(
+                f"standard input: line {number}: expected UTF-8 text, found other bytes"
+            ) from None

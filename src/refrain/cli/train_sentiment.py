@@ -101,6 +101,7 @@ def _tell(outcome: Outcome, found: Texts, output: Path, tune: int, quiet: bool) 
         return
     lines = (
         *found.notes,
+        f"texts of {found.column!r}, labels of {found.label_column!r}",
         f"{learnt:,} texts to learn from, {watched:,} to stop by, {held:,} held out",
         f"{model.cell_}, {len(model.vocabulary_):,} words",
         *search_line(model, tune),

@@ -48,6 +48,9 @@ def test_columns_are_found_or_named(tmp_path):
     assert (found.column, found.label_column) == ("review", "sentiment")
     found = read_texts(path, "review", "stars")
     assert found.labels == ["5", "1"]
+    path.write_text("text,score\ndull,0.001524221856\nfine,0.998475778143\n")
+    found = read_texts(path, None, None)
+    assert (found.column, found.label_column) == ("text", "score")
 
 
 def test_rows_without_text_or_label_are_left_out_and_told(tmp_path):
@@ -64,6 +67,7 @@ UNUSABLE = {
         b"text\nx\n": "received the one column 'text'; separate columns by",
         b"text:label\nx:y\n": "received the one column 'text:label'",
         b"text,a,b\nxxx,y,z\n": "several columns could hold the labels: a, b; choose",
+        b"dull,neg\nweak,neg\nfine,pos\n": "'neg' has its name among its values",
         b"text,label\n,\n": "no row has a text or label",
         b"text,label\n\xff,a\n": "expected UTF-8 text",
     },

@@ -63,6 +63,11 @@ def read_texts(
         raise DataError(
             f"{path}: the column {column!r} cannot be both the text and the label"
         )
+    if label_column and (table[label_column] == label_column).any():
+        raise DataError(
+            f"{path}: the column {label_column!r} has its name among its values; "
+            "expected a first line of column names, such as text,label"
+        )
     if label_column:
         missing = missing | is_missing(table[label_column])
     notes, what = [], "text or label" if labelled else "text"
@@ -78,11 +83,13 @@ def read_texts(
 
 
 def choose_text(table: Table, name: str | None, label: str | None) -> str:
-    """The column of texts: the one named, or the one with the longest."""
+    """The column of texts: the one named, or the one with the longest but numbers."""
     if name is not None:
         return choose_column(table, name, "--text")
     others = [column for column in table if column != label]
-    return max(others or table, key=lambda column: table[column].str.len().mean())
+    numbers = {c: pd.to_numeric(table[c], errors="coerce") for c in others}
+    worded = [c for c in others if numbers[c].isna().any()]
+    return max(worded or others or table, key=lambda c: table[c].str.len().mean())
 
 
 def choose_label(path: Path, table: Table, text: str, name: str | None) -> str:
