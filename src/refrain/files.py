@@ -176,7 +176,10 @@ def _telling(name: str) -> Iterator[None]:
     except (OSError, RefrainError):
         raise
     except Exception:  # of any type: whatever lies in it
-        raise RefrainError(f"{name}: not such a file, or a damaged one") from None
+        raise RefrainError(
+            f"{name}: expected a file that refrain wrote, received something else or a "
+            "damaged one"
+        ) from None
 
 
 def _umask() -> int:

@@ -5,6 +5,7 @@ import json
 import warnings
 from importlib.util import find_spec
 
+import pandas as pd
 import pytest
 
 from refrain.tasks import Forecaster, SentimentClassifier
@@ -232,8 +233,33 @@ def test_a_stream_of_what_is_none(folder, refused):
     assert "--series: a text classifier has no series" in line
     line = refused("stream", folder / "forecast.refrain")
     assert "name one (--series) of shop 0, shop 1" in line
+    line = refused("stream", folder / "forecast.refrain", "--series", "shop 0")
+    assert "expected 3 rows after the last value" in line
+    assert "(promotion); give a table that ends with them" in line
+    sales = ("--data", folder / "sales.csv")
+    line = refused("stream", folder / "sentiment.refrain", *sales)
+    assert "--data: a text classifier has no series" in line
     line = refused("stream", folder / "changed.refrain")
     assert "damaged" in line
+
+
+def test_what_is_known_in_advance_comes_with_newer_data(
+    folder, refrain, monkeypatch, tmp_path
+):
+    table = pd.read_csv(folder / "sales.csv")
+    own = table[table.unique_id == "shop 1"]
+    days = pd.date_range("2024-03-31", periods=4).astype(str)
+    later = pd.DataFrame({"unique_id": "shop 1", "ds": days, "promotion": [0, 1, 1, 0]})
+    newer = tmp_path / "newer.csv"
+    pd.concat([own, later]).to_csv(newer, index=False)
+    stream = ("stream", folder / "forecast.refrain", "--series", "shop 1")
+    monkeypatch.setattr("sys.stdin", io.StringIO('{"y": 20.5, "promotion": 0}\n'))
+    found = json.loads(refrain(*stream, "--data", newer).out)
+    later.loc[0, "y"] = 20.5
+    pd.concat([own, later]).to_csv(newer, index=False)
+    expected = refrain("predict", folder / "forecast.refrain", newer).out
+    expected = pd.read_csv(io.StringIO(expected))
+    assert found["forecast"] == pytest.approx(expected.forecast.tolist(), rel=2e-5)
 
 
 def test_figures_are_numbers(folder, refrain):

@@ -166,7 +166,9 @@ def test_an_unknown_key_of_a_configuration_is_named(tmp_path, folder, refused):
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path, folder, refused):
-    assert "not such a file" in refused("predict", folder / "more.csv")
+    assert "expected a file that refrain wrote" in refused(
+        "predict", folder / "more.csv"
+    )
     assert "cannot read" in refused("evaluate", tmp_path / "none", folder / "more.csv")
 
 

@@ -87,7 +87,7 @@ def test_the_checkpoint_of_another_training_is_refused(checkpoint, changed, mess
 def test_a_damaged_checkpoint_is_refused(tmp_path, checkpoint, kept):
     path = tmp_path / "kept.npz"
     path.write_bytes(checkpoint.read_bytes()[:kept])
-    with pytest.raises(RefrainError, match="not such a file, or a damaged one"):
+    with pytest.raises(RefrainError, match="received something else or a damaged one"):
         train(build, arrays(), BUDGET, checkpoint=path)
 
 

@@ -70,6 +70,14 @@ def stream(
             metavar="NAME", help="Of a forecaster that was trained on several series."
         ),
     ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of a forecaster: go on from the end of this table, not from that of "
+            "the training data. Rows that follow hold what is known in advance.",
+        ),
+    ] = None,
     stats: Annotated[
         bool,
         typer.Option("--stats", help="Tell at the end how long steps took."),
@@ -93,7 +101,7 @@ def stream(
     A forecaster reads a value a line, or a JSON object {"y": 20.5, ...} with the
     covariates, and a text classifier a word, or several; both answer in JSON.
     """
-    opened = _open(model, series, chunk, lookahead)
+    opened = _open(model, series, data, chunk, lookahead)
     if state is not None and state.exists():
         try:
             opened.restore(_content(state))
@@ -122,18 +130,23 @@ def stream(
 
 
 def _open(
-    model: Path, series: str | None, chunk: int | None, lookahead: int
+    model: Path,
+    series: str | None,
+    data: Path | None,
+    chunk: int | None,
+    lookahead: int,
 ) -> _Network | _Job:
     if holds_arrays(model):
         from refrain.tasks.job import registry
 
         if chunk is not None:
             raise OptionError(f"--chunk: {model} is a trained job, which takes steps")
-        return _Job(registry.load(model).stream(series))
+        return _Job(registry.load(model).stream(series, data))
     import refrain.stream
 
-    if series is not None:
-        raise OptionError(f"--series: {model} is no forecaster")
+    for name, value in (("series", series), ("data", data)):
+        if value is not None:
+            raise OptionError(f"--{name}: {model} is no forecaster")
     if chunk is None:
         return _Network(refrain.stream.load(model))
     return _Network(refrain.stream.open_chunks(model, chunk, lookahead))

@@ -21,14 +21,14 @@ from typing import Any
 import refrain
 from refrain.compare.recipe import Recipe
 from refrain.errors import RefrainError
-from refrain.study.versions import cores
+from refrain.runtime.processors import usable_processors
 
 PROCESS_BYTES = 1 << 30  # Keras, an array library, data and a small network
 
 
 def fitting_jobs(tasks: int) -> int:
     """So many processes that each has a core, a task and the memory it needs."""
-    return max(1, min(len(cores()), tasks, _free_bytes() // PROCESS_BYTES))
+    return max(1, min(len(usable_processors()), tasks, _free_bytes() // PROCESS_BYTES))
 
 
 def _free_bytes() -> int:
@@ -37,7 +37,7 @@ def _free_bytes() -> int:
         known = dict(line.split(":", 1) for line in lines)
         return 1024 * int(known["MemAvailable"].split()[0])
     except (OSError, LookupError, ValueError):  # not Linux: trust the cores
-        return len(cores()) * PROCESS_BYTES
+        return len(usable_processors()) * PROCESS_BYTES
 
 
 class WorkerError(RefrainError):
@@ -54,7 +54,7 @@ class Worker:
     """
 
     def __init__(self, recipe: Recipe, jobs: int, number: int):
-        own = cores()[number::jobs]
+        own = usable_processors()[number::jobs]
         threads = {} if jobs == 1 else {"REFRAIN_THREADS": str(len(own))}
         source = str(Path(refrain.__file__).parents[1])
         path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))

@@ -30,9 +30,14 @@ def chosen_threads() -> int:
 @cache
 def processors() -> int:
     """How many processors this process may run on."""
+    return len(usable_processors())
+
+
+def usable_processors() -> list[int]:
+    """The numbers of the processors that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
 
 
 def rows_a_thread(batch: int | None) -> int:

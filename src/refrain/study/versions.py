@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
 import refrain
 from refrain.backend import chosen
+from refrain.runtime.processors import usable_processors
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -26,15 +26,8 @@ def versions(*packages: str) -> dict[str, str]:
             found[package] = "not installed"
     found["system"] = f"{platform.system()} {platform.machine()}"
     found["processor"] = _processor()
-    found["cores"] = str(len(cores()))
+    found["cores"] = str(len(usable_processors()))
     return found
-
-
-def cores() -> list[int]:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def _processor() -> str:

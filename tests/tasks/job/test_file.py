@@ -61,7 +61,7 @@ def test_a_job_of_another_kind_is_refused(saved):
 def test_a_damaged_file_is_refused(saved, tmp_path, kept):
     path = tmp_path / "model.refrain"
     path.write_bytes(saved[0].read_bytes()[:kept])
-    with pytest.raises(RefrainError, match="not such a file, or a damaged one"):
+    with pytest.raises(RefrainError, match="received something else or a damaged one"):
         load(path, "tester")
 
 

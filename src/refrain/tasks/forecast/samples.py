@@ -110,7 +110,8 @@ def check_known(track: Track, layout: Layout) -> None:
         names = ", ".join(code.name for code in layout.future)
         raise DataError(
             f"series {track.name!r}: expected {counted(layout.horizon, 'row')} after "
-            f"the last value, with what is known in advance ({names})"
+            f"the last value, with what is known in advance ({names}); give a table "
+            "that ends with them"
         )
 
 

@@ -41,8 +41,8 @@ class Job(Protocol):
         """Figures by name, of predictions against the truth in a file."""
         ...
 
-    def stream(self, series: str | None = None) -> JobStream:
-        """The job step by step, on one of the series it was trained on.
+    def stream(self, series: str | None = None, data: Any = None) -> JobStream:
+        """The job step by step, on one of its series, from the end of newer data.
 
         Raises:
             OptionError: it has no series.

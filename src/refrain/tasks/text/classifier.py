@@ -242,14 +242,17 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
         odds = log_odds(self._logits(Encoded(table, lengths)) / self.temperature_)
         return list(zip(words, (odds[0] - odds[1:]).tolist(), strict=True))
 
-    def stream(self, series: str | None = None) -> WordStream:
+    def stream(self, series: str | None = None, data: Any = None) -> WordStream:
         """The classifier word by word; see `word_stream.WordStream`.
 
         Raises:
-            OptionError: a series is named; it has none.
+            OptionError: a series is named, or data of one; it has none.
         """
-        if series is not None:
-            raise OptionError("--series: a text classifier has no series")
+        if series is not None or data is not None:
+            raise OptionError(
+                f"--{'data' if series is None else 'series'}: a text classifier has no "
+                "series"
+            )
         check_trained(self)
         return WordStream(self)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -87,7 +88,7 @@ def choose_text(table: Table, name: str | None, label: str | None) -> str:
     if name is not None:
         return choose_column(table, name, "--text")
     others = [column for column in table if column != label]
-    numbers = {c: pd.to_numeric(table[c], errors="coerce") for c in others}
+    numbers: Any = {c: pd.to_numeric(table[c], errors="coerce") for c in others}
     worded = [c for c in others if numbers[c].isna().any()]
     return max(worded or others or table, key=lambda c: table[c].str.len().mean())
 
