@@ -30,12 +30,13 @@ class Run:
         self.states = random_states(sized, batch, rng)
         self.index = rng.integers(0, words, (batch, timesteps))
         self.index[0, : timesteps // 2] = words - 1  # one word again and again
+        self.index[-1, timesteps // 2] = -1  # none: zeros
         self.grad_y = rng.normal(size=(batch, timesteps, sized.output_size))
         self.grad_last = {s: rng.normal(size=a.shape) for s, a in self.states.items()}
 
     def exact(self):
         weights = unpacked(self.sized, self.words, self.variables)
-        x = np.eye(self.words)[self.index]
+        x = np.eye(self.words + 1)[self.index][..., :-1]
         given = self.sized.graph, x, self.states, weights
         outputs, history = run(*given)
         grads = gradient_through_time(*given, self.grad_y, self.grad_last)
@@ -99,7 +100,7 @@ def test_an_index_without_a_row_is_no_number_in_its_sample_alone(rng):
         return call(kernel.forward, given, batch, timesteps, x.dtype)["y"]
 
     sound = outputs()
-    x[2, 3], x[4, 1], x[7, 0] = words, -1, np.nan
+    x[2, 3], x[4, 1], x[7, 0] = words, -2, np.nan
     found = outputs()
     for sample, step in ((2, 3), (4, 1), (7, 0)):
         assert np.array_equal(found[sample, :step], sound[sample, :step])

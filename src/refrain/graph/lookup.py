@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from refrain.graph.graph import INPUT, Graph, rewrite
-from refrain.graph.masking import MASK
 from refrain.graph.node import Node
 from refrain.graph.ops import OPS, op
 
@@ -36,10 +35,8 @@ def reads_products(graph: Graph) -> bool:
 def with_lookup(graph: Graph) -> Graph:
     """The graph with an input of one number: the index of a one-hot vector.
 
-    Nothing is looked up at a step that a mask leaves out.
-
     Args:
-        graph: one step of a cell, one that `reads_products`; masks in it.
+        graph: one step of a cell, one that `reads_products`.
     """
     x = graph.leaves[INPUT]
     index = replace(x, shape=())  # by the same name, but no longer a vector
@@ -47,11 +44,6 @@ def with_lookup(graph: Graph) -> Graph:
     def rule(node: Node, operands: tuple[Node, ...]) -> Node | None:
         if node is x:
             return index
-        if x not in node.inputs:
-            return None
-        row = op("row", *operands)
-        if MASK not in graph.leaves:
-            return row
-        return op("where", op("greater", graph.leaves[MASK], 0.5), row, 0.0)
+        return op("row", *operands) if x in node.inputs else None
 
     return rewrite(graph, rule)

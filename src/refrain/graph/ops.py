@@ -324,11 +324,15 @@ def _outer(a: np.ndarray, g: np.ndarray) -> np.ndarray:
 primitive("outer", _pair, _outer, _nothing)
 
 
-# The product of a one-hot vector, of which the index is known, with a matrix. An index
-# that the matrix has no row for gives no number, and has no gradient.
+NO_ROW = -1.0  # an index that stands for a vector of zeros
+
+
+# The product of a one-hot vector, of which the index is known, with a matrix. Any other
+# index that the matrix has no row for gives no number, and has no gradient.
 def _row(number: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     index, known = _indices(number, matrix)
-    return np.where(known[:, None], matrix[index], np.nan)
+    other = np.where(number == NO_ROW, 0.0, np.nan)
+    return np.where(known[:, None], matrix[index], other)
 
 
 def _at_row(number: np.ndarray, row: np.ndarray, like: np.ndarray) -> np.ndarray:

@@ -21,6 +21,7 @@ from refrain.cells import Cell, SizedCell
 from refrain.graph.changes import Changes
 from refrain.graph.dropout import DROPOUT
 from refrain.graph.lookup import FEATURES, reads_products
+from refrain.graph.ops import NO_ROW
 from refrain.layers.equations import PACKAGE
 from refrain.layers.rules import matmul
 
@@ -80,13 +81,17 @@ class Lookup:
         """How many words there are."""
         return self.vectors.shape[0]
 
-    def index(self) -> Any:
+    def index(self, mask: Any = None) -> Any:
         """Words as the input of a kernel, `(batch, timesteps, 1)`.
 
-        Those below zero count from the end, as in Keras on JAX and torch.
+        Those below zero count from the end, as in Keras on JAX and torch. Nothing is
+        looked up at steps where the mask is 0.
         """
         words: Any = ops.cast(self.words, "int32")
-        index = ops.where(words < 0, words + self.count, words)
+        index: Any = ops.where(words < 0, words + self.count, words)
+        index = ops.where(index < 0, self.count, index)  # there is no such word
+        if mask is not None:
+            index = ops.where(mask > 0.5, index, int(NO_ROW))
         return ops.cast(ops.expand_dims(index, -1), self.vectors.dtype)
 
     def sequences(self) -> Any:

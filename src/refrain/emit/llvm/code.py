@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from llvmlite import ir
 
 from refrain.emit.llvm.vectors import Target
+from refrain.graph.ops import NO_ROW
 
 I1, I32, I64, PTR, VOID = (
     ir.IntType(1),
@@ -190,14 +191,20 @@ class Code(Integers):
             first, empty, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         )
 
-    def row_number(self, number: ir.Value, rows: int) -> tuple[ir.Value, ir.Value]:
-        """A number as that of one of `rows` rows, and whether it is one."""
+    def row_number(
+        self, number: ir.Value, rows: int
+    ) -> tuple[ir.Value, ir.Value, ir.Value]:
+        """A number as that of one of `rows` rows, whether it is one, and if not the
+        vector that takes its place.
+        """
         first, end = (ir.Constant(self.number, float(n)) for n in (0, rows))
         exists = self.b.and_(
             self.b.fcmp_ordered(">=", number, first),
             self.b.fcmp_ordered("<", number, end),
         )
-        return self.b.fptosi(self.b.select(exists, number, first), I64), exists
+        none = self.b.fcmp_ordered("==", number, ir.Constant(self.number, NO_ROW))
+        other = self.b.select(none, self.constant(0.0), self.constant(float("nan")))
+        return self.b.fptosi(self.b.select(exists, number, first), I64), exists, other
 
     def first_lane(self, vector: ir.Value) -> ir.Value:
         return self.b.extract_element(vector, ir.Constant(I32, 0))

@@ -240,7 +240,7 @@ class _GatherOne:
         index, step = self._walk(work.index, work.index.offset, sample, begin)
         with code.fold(begin, end, [index, values]) as (_, (index, values), ends):
             ends += [code.at(index, step), code.at(values, stride)]
-            row, exists = code.row_number(code.load(index), work.part.shape[0])
+            row, exists, _ = code.row_number(code.load(index), work.part.shape[0])
             with code.b.if_then(exists):
                 for v in range(self.vectors):
                     value = code.load_vector(code.at(values, v * code.lanes))

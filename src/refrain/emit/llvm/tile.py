@@ -152,12 +152,13 @@ class Tile:
     def _look_up(self, node: Node, row: int, vector: int) -> ir.Value:
         """Part of a matrix's row for one sample; no number where it has no such row."""
         code = self.code
-        address, mask, exists = self._looked_up(node, row, vector)
-        found = code.load_vector(address, mask)
-        return code.b.select(exists, found, code.constant(float("nan")))
+        address, mask, exists, other = self._looked_up(node, row, vector)
+        return code.b.select(exists, code.load_vector(address, mask), other)
 
     def _looked_up(self, node: Node, row: int, vector: int):
-        """Where it lies, the mask that keeps it inside the row, whether it exists."""
+        """Where it lies, the mask that keeps it inside the row, whether it exists, and
+        what there is instead.
+        """
         code = self.code
         index, matrix = node.inputs
         part = self.loop.parts[matrix]
@@ -165,11 +166,11 @@ class Tile:
         if key not in self.known:
             place, _ = self._address(self.loop.program.places[index], row, vector)
             self.known[key] = code.row_number(code.load(place), part.shape[0])
-        number, exists = self.known[key]
+        number, exists, other = self.known[key]
         unit, mask = self._unit(vector, part.shape[1], padded=False)
         start = code.add(code.mul(number, part.stride), part.offset)
         base = self.loop.base[part.variable]
-        return code.at(base, code.add(start, unit)), mask, exists
+        return code.at(base, code.add(start, unit)), mask, exists, other
 
     def _call_for_next(self, address: ir.Value) -> None:
         """Call for what the step before left here, which this program does next.
