@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -81,11 +81,11 @@ class Lookup:
         """How many words there are."""
         return self.vectors.shape[0]
 
-    def index(self, mask: Any = None) -> Any:
+    def index(self, mask: Any) -> Any:
         """Words as the input of a kernel, `(batch, timesteps, 1)`.
 
         Those below zero count from the end, as in Keras on JAX and torch. Nothing is
-        looked up at steps where the mask is 0.
+        looked up at steps where the mask, if there is one, is 0.
         """
         words: Any = ops.cast(self.words, "int32")
         index: Any = ops.where(words < 0, words + self.count, words)
@@ -98,21 +98,23 @@ class Lookup:
         """The vectors of the words, `(batch, timesteps, features)`."""
         return ops.take(self.vectors, ops.cast(self.words, "int32"), axis=0)
 
-    def projected(self, sized: SizedCell, arrays: Mapping[str, Any]) -> dict[str, Any]:
+    def projected(
+        self, sized: SizedCell, arrays: Mapping[str, Any], masked: bool
+    ) -> dict[str, Any]:
         """A cell's variables, those of the input multiplied with all vectors.
 
-        A vector that is no number gives rows that are none, but leaves no trace in
-        gradients where nobody reads it, such as that of padding.
+        Where there is a mask, a vector that is no number and that nobody reads, such as
+        that of padding, leaves no trace in gradients.
         """
+        project = self._project_numbers if masked else partial(matmul, self.vectors)
         names = _of_input(sized)
-        numbers = ops.all(ops.isfinite(self.vectors), axis=-1, keepdims=True)
-        vectors = ops.where(numbers, self.vectors, 0.0)
-        return {
-            name: ops.where(numbers, matmul(vectors, array), float("nan"))
-            if name in names
-            else array
-            for name, array in arrays.items()
-        }
+        return {n: project(a) if n in names else a for n, a in arrays.items()}
+
+    def _project_numbers(self, array: Any) -> Any:
+        """Products with a matrix, to whose gradient vectors of no number give nothing."""
+        none: Any = ops.any(ops.isnan(self.vectors), axis=-1, keepdims=True)
+        products = matmul(ops.where(none, 0.0, self.vectors), array)
+        return ops.where(none, float("nan"), products)
 
 
 def lookup_of(sequences: Any, sized: SizedCell, changes: Changes) -> Lookup | None:

@@ -170,7 +170,8 @@ def _look_up(sized, run, words, vectors, beside, states, arrays) -> Ran:
     """Run the kernel on words, with what the input's products are for each of them."""
     lookup = Lookup(words, vectors)
     run = replace(run, changes=replace(run.changes, lookup=True))
-    arrays, index = lookup.projected(sized, arrays), lookup.index(beside.get(MASK))
+    index = lookup.index(beside.get(MASK))
+    arrays = lookup.projected(sized, arrays, masked=MASK in beside)
     return _call_kernel(sized, run, lookup.count, index, beside, states, arrays)
 
 
