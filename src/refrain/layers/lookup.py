@@ -111,7 +111,7 @@ class Lookup:
         return {n: project(a) if n in names else a for n, a in arrays.items()}
 
     def _project_numbers(self, array: Any) -> Any:
-        """Products with a matrix, to whose gradient vectors of no number give nothing."""
+        """Products with a matrix, whose gradient is of vectors of numbers alone."""
         none: Any = ops.any(ops.isnan(self.vectors), axis=-1, keepdims=True)
         products = matmul(ops.where(none, 0.0, self.vectors), array)
         return ops.where(none, float("nan"), products)
