@@ -23,21 +23,6 @@ from refrain.runtime.threads import run_native
 from tests.randoms import random_states, random_weights, unpacked
 
 
-@cell(
-    state=("h", "c"),
-    gates=("i", "f", "g", "o"),
-    p=vector(gates=("i", "f", "o"), initializer="glorot_uniform"),
-)
-def peephole_lstm(x, h_prev, c_prev, W, U, b, p):
-    """LSTM with peepholes; the output gate sees the new cell state."""
-    i = sigmoid(x @ W.i + h_prev @ U.i + p.i * c_prev + b.i)
-    f = sigmoid(x @ W.f + h_prev @ U.f + p.f * c_prev + b.f)
-    g = tanh(x @ W.g + h_prev @ U.g + b.g)
-    c = f * c_prev + i * g
-    o = sigmoid(x @ W.o + h_prev @ U.o + p.o * c + b.o)
-    return o * tanh(c), c
-
-
 @cell(state="h", gates=("z", "n"), s=vector(gates=("z", "n"), initializer="ones"))
 def normalised(x, h_prev, W, U, b, s):
     """A gated cell with layer normalisation: reductions over units."""
@@ -101,7 +86,7 @@ CELLS = [
     functools.partial(cells.lstm, use_bias=False),
     cells.gru,
     functools.partial(cells.gru, reset_after=False),
-    peephole_lstm,
+    cells.peephole_lstm,
     normalised,
     leaky,
     twins,

@@ -114,13 +114,14 @@ def scan_cell(
         return carry, carry if like_carry else [found[name] for name in leaving]
 
     batch = cast(Any, ops.shape(x))[0]
-    widths = {name: sized.sizes[graph.results[name].shape[0]] for name in kept}
-    starts = {
-        name: ops.zeros((batch, width), x.dtype) for name, width in widths.items()
-    }
-    starts |= zip(own, states, strict=True)
+    starts = dict(zip(own, states, strict=True))
+    for name in (n for n in kept if n not in starts):
+        (size,) = graph.results[name].shape
+        starts[name] = ops.zeros((batch, sized.sizes[size]), x.dtype)
     along = [ops.swapaxes(value, 0, 1) for value in before]
-    last, sequences = _loop(step, list(starts.values()), along, x.shape[1], unroll)
+    last, sequences = _loop(
+        step, [starts[name] for name in kept], along, x.shape[1], unroll
+    )
     last = dict(zip(kept, last, strict=True))
     sequences = dict(zip(kept if like_carry else leaving, sequences, strict=True))
     found = {name: ops.swapaxes(sequences[name], 0, 1) for name in leaving}

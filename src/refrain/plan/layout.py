@@ -28,6 +28,7 @@ SPARE = 5  # registers without which a loop of products spills accumulators
 
 # Left operands, and products with the sums that they feed.
 SharedLoop = tuple[list[Node], list[tuple[int, Node]]]
+Stores = tuple[tuple[Node, Place], ...]  # values, and where to
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,7 @@ class Layout:
             return None
         stores = [(self.idle[node], place) for node, place in stage.stores]
         stores = tuple((n, p) for n, p in stores if n.inputs or self.places.get(n) != p)
-        # What this stage stores does not lie in memory before it has run.
-        known = self.places.keys() - {n for n, _ in stage.stores if n.inputs}
-        nodes = ordered([node for node, _ in stores], stop=known)
-        body = tuple(n for n in nodes if n.inputs and n not in known)
+        body = self._to_compute(stores, stage)
         return replace(stage, loops=(), sums=(), body=body, stores=stores, summed=())
 
     def _guarded(self, stage: Stage) -> Stage:
@@ -135,10 +133,17 @@ class Layout:
             return stage
         stores = tuple((self.guarded[node], place) for node, place in stage.stores)
         inside = {*stage.body, *(found.root for found in stage.sums)}
-        known = inside | self.places.keys() - {n for n, _ in stage.stores if n.inputs}
-        more = ordered([node for node, _ in stores], stop=known)
-        body = (*stage.body, *(n for n in more if n.inputs and n not in known))
+        body = (*stage.body, *self._to_compute(stores, stage, inside))
         return replace(stage, body=body, stores=stores)
+
+    def _to_compute(
+        self, stores: Stores, stage: Stage, inside: Collection[Node] = ()
+    ) -> tuple[Node, ...]:
+        """What stores need besides what is inside a stage, and in memory before it."""
+        known = self.places.keys() - {n for n, _ in stage.stores if n.inputs}
+        known |= set(inside)
+        nodes = ordered([node for node, _ in stores], stop=known)
+        return tuple(n for n in nodes if n.inputs and n not in known)
 
     def _spill(self, node: Node) -> Place:
         """Where a value waits for later stages: its own place, or scratch."""

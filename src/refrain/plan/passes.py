@@ -110,7 +110,7 @@ def _forward(
     for node, place in task.leaving().values():
         targets.setdefault(node, []).append(place)
     old = {s: task.graph.leaves[f"{s}_prev"] for s in task.states}
-    available = {**entering} | {n: tape[n] for n in old.values()}
+    available = {**entering, **{n: tape[n] for n in old.values()}}
     spilled = {n: tape[n] for n in saved}
     places = available | spilled
     ordered = in_order(task.graph, targets, available, shared)

@@ -248,11 +248,9 @@ class SentimentClassifier(ClassifierMixin, BaseEstimator, TextOptions):
         Raises:
             OptionError: a series is named, or data of one; it has none.
         """
-        if series is not None or data is not None:
-            raise OptionError(
-                f"--{'data' if series is None else 'series'}: a text classifier has no "
-                "series"
-            )
+        for name, value in (("series", series), ("data", data)):
+            if value is not None:
+                raise OptionError(f"--{name}: a text classifier has no series")
         check_trained(self)
         return WordStream(self)
 

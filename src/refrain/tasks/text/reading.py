@@ -6,12 +6,11 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from refrain.errors import DataError
-from refrain.tasks.table import Table, choose_column, is_missing, read_table
+from refrain.tasks.table import Table, choose_column, is_missing, is_numeric, read_table
 from refrain.words import counted, listed
 
 LABELS = ("label", "sentiment", "class", "category", "target", "rating")
@@ -64,12 +63,12 @@ def read_texts(
         raise DataError(
             f"{path}: the column {column!r} cannot be both the text and the label"
         )
-    if label_column and (table[label_column] == label_column).any():
-        raise DataError(
-            f"{path}: the column {label_column!r} has its name among its values; "
-            "expected a first line of column names, such as text,label"
-        )
     if label_column:
+        if (table[label_column] == label_column).any():
+            raise DataError(
+                f"{path}: the column {label_column!r} has its name among its values; "
+                "expected a first line of column names, such as text,label"
+            )
         missing = missing | is_missing(table[label_column])
     notes, what = [], "text or label" if labelled else "text"
     if missing.any():
@@ -88,8 +87,7 @@ def choose_text(table: Table, name: str | None, label: str | None) -> str:
     if name is not None:
         return choose_column(table, name, "--text")
     others = [column for column in table if column != label]
-    numbers: Any = {c: pd.to_numeric(table[c], errors="coerce") for c in others}
-    worded = [c for c in others if numbers[c].isna().any()]
+    worded = [column for column in others if not is_numeric(table[column])]
     return max(worded or others or table, key=lambda c: table[c].str.len().mean())
 
 
